@@ -1,0 +1,75 @@
+export { AssertionError, assert } from './assert.ts';
+export type { AtomRecord, Intention, RecordedError, TaskState } from './atom.ts';
+export { canTransitionTask, pendingAtom } from './atom.ts';
+export type { BackoffPolicy } from './backoff.ts';
+export { backoffMs, DEFAULT_BACKOFF } from './backoff.ts';
+export type { Clock, Timer } from './clock.ts';
+export { MAX_TIMER_MS, sleep } from './clock.ts';
+export type {
+  ErrorCode,
+  ErrorIds,
+  ErrorTableRow,
+  FieldViolation,
+  HoldfastErrorOptions,
+  RetryAdvice,
+  WiringProblem,
+} from './errors.ts';
+export {
+  AlreadyExistsError,
+  ClaimLostError,
+  ERROR_TABLE,
+  FailedPreconditionError,
+  fromUnknown,
+  HoldfastError,
+  InvalidArgumentError,
+  NotFoundError,
+  OutcomeUnknownError,
+  PayloadTooLargeError,
+  RetryLaterError,
+  SessionLostError,
+  StoreUrlError,
+  TerminalError,
+  UnavailableError,
+  WiringError,
+} from './errors.ts';
+export type { Failure, FailureCause } from './failure.ts';
+export { toFailure } from './failure.ts';
+export type { FlowInput, FlowOutput, FlowType } from './flow-type.ts';
+export type { Branded, JobId, WorkerId } from './ids.ts';
+export {
+  createJobId,
+  createUniqueId,
+  createWorkerId,
+  jobIdFloor,
+  jobIdTimeUnixMs,
+  parseJobId,
+  parseWorkerId,
+} from './ids.ts';
+export type {
+  AttemptEnd,
+  AttemptRecord,
+  FinalJobState,
+  JobDeadlines,
+  JobEvent,
+  JobPhase,
+  JobSpec,
+  JobState,
+  JobStatus,
+  ReadyPosition,
+  TraceContext,
+} from './job.ts';
+export { canTransitionJob, isFinal } from './job.ts';
+export { initialStatus, transitionJob } from './job-transition.ts';
+export { LIMITS } from './limits.ts';
+export type { LogFields, Logger } from './logger.ts';
+export { silentLogger } from './logger.ts';
+export { isName, NAME_RULE, parseName } from './names.ts';
+export type { Payload } from './payload.ts';
+export { decodeJson, encodeJson, JSON_CONTENT_TYPE } from './payload.ts';
+export type { Random } from './random.ts';
+export { createSeededRandom, jitter } from './random.ts';
+export type { RetryPolicy } from './retry-policy.ts';
+export { DEFAULT_RETRY } from './retry-policy.ts';
+export type { Service } from './service.ts';
+export { systemClock, systemRandom } from './system-clock.ts';
+export { VirtualClock } from './virtual-clock.ts';

@@ -1,0 +1,178 @@
+import type { Failure } from './failure.ts';
+import type { JobId, WorkerId } from './ids.ts';
+import type { Payload } from './payload.ts';
+
+/** W3C trace context of the producer's post: the one trace of the job (G10). */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate: string;
+}
+
+/** Time limits of a job, in milliseconds; what is absent is unlimited. */
+export interface JobDeadlines {
+  /** From ready to the first claim. */
+  readonly queueMs?: number | undefined;
+  /** For one attempt. */
+  readonly attemptMs?: number | undefined;
+  /** From the post to the final state. */
+  readonly totalMs?: number | undefined;
+}
+
+/** A posted job. Never changes. */
+export interface JobSpec {
+  readonly id: JobId;
+  readonly flow: string;
+  readonly input: Payload;
+  readonly queue: string;
+  /** 0 to 9; 9 is claimed first. */
+  readonly priority: number;
+  /** Not before this time; absent = at once. */
+  readonly runAtUnixMs?: number | undefined;
+  /** Attempts that may be lost to crashes before the job is DEAD. */
+  readonly maxAttempts: number;
+  readonly deadlines: JobDeadlines;
+  /** How long the job is kept once it is final. */
+  readonly retentionMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly idempotencyKey?: string | undefined;
+  /** SHA-256 over what the producer sent, in hex: tells the same post from another one. */
+  readonly contentDigest: string;
+  readonly trace?: TraceContext | undefined;
+  readonly postedAtUnixMs: number;
+}
+
+/** How an attempt ended. */
+export type AttemptEnd =
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled'
+  /** Its worker crashed, or lost its lease. */
+  | 'lost'
+  /** Its worker handed the job back in order: drain, or a wait for a later retry. */
+  | 'released';
+
+/** One attempt in a job's history. */
+export interface AttemptRecord {
+  /** From 1; each claim is a new attempt. */
+  readonly number: number;
+  readonly worker: WorkerId;
+  readonly claimedAtUnixMs: number;
+  /** Span id of the attempt, 16 hex digits, when it was traced. */
+  readonly spanId?: string | undefined;
+  /** Absent while the attempt runs. */
+  readonly end?: AttemptEnd | undefined;
+  readonly endedAtUnixMs?: number | undefined;
+  /** Why it ended so, for people: a failure's message, or who reported the loss. */
+  readonly reason?: string | undefined;
+}
+
+/** All states of a job; the last four are final. */
+export type JobState =
+  | 'scheduled'
+  | 'ready'
+  | 'running'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled'
+  | 'dead';
+
+/** Where a ready job stands in the ready index. */
+export interface ReadyPosition {
+  readonly bucket: string;
+  readonly order: string;
+}
+
+/** The part of a status that depends on its state. */
+export type JobPhase =
+  | { readonly kind: 'scheduled'; readonly runAtUnixMs: number; readonly reason: string }
+  | { readonly kind: 'ready'; readonly readyAtUnixMs: number; readonly position: ReadyPosition }
+  | { readonly kind: 'running'; readonly worker: WorkerId; readonly claimedAtUnixMs: number }
+  | {
+      readonly kind: FinalJobState;
+      readonly finishedAtUnixMs: number;
+      readonly failure?: Failure | undefined;
+    };
+
+export type FinalJobState = 'succeeded' | 'failed' | 'cancelled' | 'dead';
+
+/** The truth about a job. Every index entry is written in the same commit as the status that implies it. */
+export interface JobStatus {
+  readonly id: JobId;
+  readonly flow: string;
+  readonly queue: string;
+  readonly priority: number;
+  readonly phase: JobPhase;
+  /** Number of the last attempt; 0 before the first claim. */
+  readonly attempt: number;
+  /** Attempts lost to crashes since the post or the last revival. */
+  readonly lostAttempts: number;
+  readonly revivals: number;
+  /** Oldest first; at most `LIMITS.attemptsInHistory` of them. */
+  readonly attempts: readonly AttemptRecord[];
+  /** Older attempts that the history no longer holds one by one. */
+  readonly attemptsDropped: number;
+  readonly updatedAtUnixMs: number;
+}
+
+/** True for the states that nothing but a revival leaves. */
+export function isFinal(state: JobState): state is FinalJobState {
+  return state === 'succeeded' || state === 'failed' || state === 'cancelled' || state === 'dead';
+}
+
+const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
+  scheduled: ['ready', 'failed', 'cancelled'],
+  ready: ['running', 'failed', 'cancelled'],
+  running: ['succeeded', 'failed', 'cancelled', 'dead', 'ready', 'scheduled'],
+  succeeded: [],
+  failed: ['ready'],
+  cancelled: ['ready'],
+  dead: ['ready'],
+};
+
+/** True when a job may go from one state to the other. */
+export function canTransitionJob(from: JobState, to: JobState): boolean {
+  return TRANSITIONS[from].includes(to);
+}
+
+/** Something that happens to a job. */
+export type JobEvent =
+  | { readonly kind: 'makeReady'; readonly position: ReadyPosition; readonly atUnixMs: number }
+  | {
+      readonly kind: 'claim';
+      readonly worker: WorkerId;
+      readonly atUnixMs: number;
+      readonly spanId?: string | undefined;
+    }
+  | {
+      readonly kind: 'finish';
+      readonly state: FinalJobState;
+      readonly atUnixMs: number;
+      readonly failure?: Failure | undefined;
+      readonly reason?: string | undefined;
+    }
+  | {
+      readonly kind: 'release';
+      readonly position: ReadyPosition;
+      readonly atUnixMs: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'retryLater';
+      readonly runAtUnixMs: number;
+      readonly atUnixMs: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'lose';
+      readonly position: ReadyPosition;
+      readonly atUnixMs: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'loseForGood';
+      readonly state: 'dead' | 'cancelled' | 'failed';
+      readonly atUnixMs: number;
+      readonly reason: string;
+      readonly failure?: Failure | undefined;
+    }
+  | { readonly kind: 'revive'; readonly position: ReadyPosition; readonly atUnixMs: number };

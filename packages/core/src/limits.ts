@@ -1,0 +1,40 @@
+/**
+ * Every limit of Holdfast that isn't a store's own. Docs and error messages cite these names.
+ */
+export const LIMITS = {
+  /** Characters of a flow, queue, task or label name. */
+  nameLength: 128,
+  /** Characters of an idempotency key. */
+  idempotencyKeyLength: 256,
+  /** Labels on one job. */
+  labelsPerJob: 32,
+  /** Characters of one label's value. */
+  labelValueLength: 256,
+  /** Lowest and highest priority; 9 is claimed first. */
+  priorityMin: 0,
+  priorityMax: 9,
+  priorityDefault: 5,
+  /** Bytes of a job's input, of one task's result, and of a job's output: 512 KiB. */
+  payloadBytes: 524_288,
+  /** Jobs in one PostJobs request. */
+  jobsPerPost: 1000,
+  /** Attempts that may be lost to crashes before a job is set aside as dead. */
+  maxAttemptsDefault: 5,
+  maxAttemptsMax: 100,
+  /** Longest delay, deadline or retention, in milliseconds: ten years. */
+  durationMaxMs: 316_224_000_000,
+  /** How long a finished job is kept when its post doesn't say, in milliseconds: seven days. */
+  retentionDefaultMs: 604_800_000,
+  /** Attempts kept one by one in a job's history; of older ones only the number is kept. */
+  attemptsInHistory: 100,
+  /** Non-fatal errors kept for each task; of later ones only the number is kept. */
+  errorsPerTask: 20,
+  /** Characters kept of a failure's message and of its stack; what is longer is marked as cut. */
+  failureMessageLength: 4096,
+  failureStackLength: 16_384,
+  /** Tasks in one flow. */
+  tasksPerFlow: 10_000,
+  /** Jobs on one page of a listing. */
+  pageSizeDefault: 50,
+  pageSizeMax: 1000,
+} as const;
