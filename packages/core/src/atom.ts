@@ -34,6 +34,8 @@ export interface AtomRecord {
   readonly state: TaskState;
   readonly intention: Intention;
   readonly tries: number;
+  /** Tries from before the job was revived: they don't count against the retry policy. */
+  readonly forgivenTries: number;
   readonly executions: number;
   readonly result?: Payload | undefined;
   readonly failure?: Failure | undefined;
@@ -79,6 +81,7 @@ export function pendingAtom(name: string): AtomRecord {
     state: 'pending',
     intention: 'execute',
     tries: 0,
+    forgivenTries: 0,
     executions: 0,
     revertTries: 0,
     errors: [],

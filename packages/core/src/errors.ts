@@ -44,7 +44,10 @@ export type ErrorCode =
   | 'TASK_TIMEOUT'
   | 'INTERNAL';
 
-/** Code → gRPC status → exit status → retry advice. docs/errors.md is this table, and a test holds them together. */
+/**
+ * Code → gRPC status → exit status → retry advice. The same table stands in packages/core/README.md,
+ * and a test holds the two together.
+ */
 export const ERROR_TABLE: Readonly<Record<ErrorCode, ErrorTableRow>> = {
   INVALID_ARGUMENT: {
     grpc: 'INVALID_ARGUMENT',

@@ -55,7 +55,7 @@ function describeThrown(thrown: unknown): FailureCause {
 
 function printThrown(thrown: unknown): string {
   try {
-    return typeof thrown === 'object' ? JSON.stringify(thrown) : String(thrown);
+    return typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? typeof thrown);
   } catch {
     // What was thrown can't even be printed (a cycle, a throwing toString); its type has to do.
     return `a value of type ${typeof thrown} that cannot be printed`;

@@ -47,7 +47,8 @@ export type NewJob = Message<"holdfast.v1.NewJob"> & {
   priority?: number | undefined;
 
   /**
-   * Not before this time. At most one of run_at and delay_ms may be set.
+   * Not before this time; a part of a millisecond counts as a whole one. At most one of run_at and
+   * delay_ms may be set.
    *
    * @generated from field: google.protobuf.Timestamp run_at = 5;
    */

@@ -1,0 +1,14 @@
+import type { Coord } from '@holdfast/coord';
+import type { Clock, Logger, Random } from '@holdfast/core';
+import type { BoardObserver } from './observer.ts';
+import type { ReadyBuckets } from './ready-buckets.ts';
+
+/** What every piece of the board works with. */
+export interface BoardParts {
+  readonly coord: Coord;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer: BoardObserver;
+  readonly buckets: ReadyBuckets;
+}

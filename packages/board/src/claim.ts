@@ -1,0 +1,19 @@
+import type { Version } from '@holdfast/coord';
+import type { AtomRecord, JobSpec, JobStatus } from '@holdfast/core';
+import type { JobControl } from './job-view.ts';
+
+/**
+ * The right to run one attempt of a job. It holds as long as the job's status record has the
+ * version `fence`; every write of the attempt is guarded by that, and by nothing else.
+ */
+export interface Claim {
+  readonly spec: JobSpec;
+  /** The status as this claim wrote it: running, by this worker. */
+  readonly status: JobStatus;
+  /** Version of the status record; grows with each claim of the job (G4). */
+  readonly fence: Version;
+  /** Checkpoints left by earlier attempts. */
+  readonly atoms: readonly AtomRecord[];
+  /** Set when the job was already to be cancelled when it was claimed. */
+  readonly control?: JobControl | undefined;
+}

@@ -1,0 +1,131 @@
+// Reads a job's records, all from one snapshot where it matters.
+
+import type { Coord, Entry, Key } from '@holdfast/coord';
+import type { AtomRecord, JobId, JobSpec, JobStatus } from '@holdfast/core';
+import { HoldfastError, LIMITS } from '@holdfast/core';
+import {
+  decodeAtom,
+  decodeJobControl,
+  decodeJobOutcome,
+  decodeJobSpec,
+  decodeJobStatus,
+} from '@holdfast/wire';
+import type { JobControl, JobView } from './job-view.ts';
+import { atomsPrefix, controlKey, outcomeKey, specKey, statusKey } from './keys.ts';
+import type { VersionedStatus } from './transition.ts';
+
+/** A job's spec and its status with the version that guards decisions. */
+export interface JobRecords extends VersionedStatus {
+  readonly spec: JobSpec;
+  readonly control?: JobControl | undefined;
+}
+
+/** Spec, status and control of several jobs; those that aren't there are left out. */
+export async function readJobs(
+  coord: Coord,
+  ids: readonly JobId[],
+): Promise<ReadonlyMap<JobId, JobRecords>> {
+  const jobs = new Map<JobId, JobRecords>();
+  const perGet = Math.max(1, Math.floor(coord.limits.maxKeysPerGet / 3));
+  const pieces: Promise<void>[] = [];
+  for (let from = 0; from < ids.length; from += perGet) {
+    const piece = ids.slice(from, from + perGet);
+    const keys = piece.flatMap((id) => [specKey(id), statusKey(id), controlKey(id)]);
+    pieces.push(
+      coord.get(keys).then((entries) => {
+        for (const id of piece) {
+          const records = jobRecords(entries, id);
+          if (records) jobs.set(id, records);
+        }
+      }),
+    );
+  }
+  await Promise.all(pieces);
+  return jobs;
+}
+
+/** Spec, status and control of one job, from one snapshot; undefined when it isn't there. */
+export async function readJob(coord: Coord, id: JobId): Promise<JobRecords | undefined> {
+  return (await readJobs(coord, [id])).get(id);
+}
+
+/** All checkpoints of a job, by name. */
+export async function readAtoms(coord: Coord, id: JobId): Promise<readonly AtomRecord[]> {
+  const entries = await listAll(coord, atomsPrefix(id));
+  return entries.map((entry) => decodeAtom(entry.value));
+}
+
+/** Everything about one job but its waiting reason. */
+export async function readJobView(
+  coord: Coord,
+  id: JobId,
+): Promise<{ readonly view: JobView; readonly signature: string } | undefined> {
+  const keys = [specKey(id), statusKey(id), controlKey(id), outcomeKey(id)];
+  // Status is read after the atoms: a status that says "succeeded" then comes with all of them.
+  const atomEntries = await listAll(coord, atomsPrefix(id));
+  const entries = await coord.get(keys);
+  const records = jobRecords(entries, id);
+  if (!records) return undefined;
+  const outcome = entries.get(outcomeKey(id));
+  const view: JobView = {
+    spec: records.spec,
+    status: records.status,
+    atoms: atomEntries.map((entry) => decodeAtom(entry.value)),
+    output: outcome ? decodeJobOutcome(outcome.value).output : undefined,
+    control: records.control,
+    waitingReason: '',
+  };
+  const parts = [...entries.values(), ...atomEntries].map(
+    (entry) => `${entry.key}@${entry.version}`,
+  );
+  return { view, signature: parts.join(' ') };
+}
+
+/** Every entry under a prefix, page by page; for prefixes whose size a limit bounds. */
+export async function listAll(coord: Coord, prefix: string): Promise<readonly Entry[]> {
+  const all: Entry[] = [];
+  for await (const page of listPages(coord, prefix)) all.push(...page);
+  return all;
+}
+
+/** The pages under a prefix, in key order, each its own snapshot. */
+export async function* listPages(
+  coord: Coord,
+  prefix: string,
+  bounds: { readonly after?: Key | undefined; readonly before?: Key | undefined } = {},
+): AsyncGenerator<readonly Entry[]> {
+  const limit = Math.min(coord.limits.maxPageEntries, LIMITS.pageSizeMax);
+  let after = bounds.after;
+  for (;;) {
+    const page = await coord.list({ prefix, after, before: bounds.before, limit });
+    if (page.entries.length > 0) yield page.entries;
+    after = page.entries.at(-1)?.key;
+    if (!page.more || after === undefined) return;
+  }
+}
+
+function jobRecords(entries: ReadonlyMap<Key, Entry>, id: JobId): JobRecords | undefined {
+  const spec = entries.get(specKey(id));
+  const status = entries.get(statusKey(id));
+  const control = entries.get(controlKey(id));
+  if (!spec && !status) return undefined;
+  if (!spec || !status) {
+    throw new HoldfastError(
+      'INTERNAL',
+      `job ${id} has ${spec ? 'no status' : 'no spec'}; run holdfast doctor`,
+      { ids: { jobId: id } },
+    );
+  }
+  return {
+    spec: decodeJobSpec(spec.value),
+    status: decodeJobStatus(status.value),
+    version: status.version,
+    control: control ? decodeJobControl(control.value) : undefined,
+  };
+}
+
+/** The status of a job alone. */
+export async function readStatus(coord: Coord, id: JobId): Promise<JobStatus | undefined> {
+  const entry = (await coord.get([statusKey(id)])).get(statusKey(id));
+  return entry ? decodeJobStatus(entry.value) : undefined;
+}

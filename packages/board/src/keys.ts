@@ -1,0 +1,142 @@
+// The layout of the board's keys, in one place. `/` separates parts; names, ids and encoded times
+// never contain one (core's names.ts and ids.ts see to that), so prefixes are unambiguous.
+import { createHash } from 'node:crypto';
+import type { JobId, JobSpec, JobStatus, ReadyPosition, WorkerId } from '@holdfast/core';
+import { HoldfastError } from '@holdfast/core';
+
+/** Digits of a time in a key: milliseconds, zero-padded, good until the year 5138. */
+const TIME_DIGITS = 14;
+
+export const specKey = (id: JobId): string => `spec/${id}`;
+export const statusKey = (id: JobId): string => `status/${id}`;
+export const outcomeKey = (id: JobId): string => `outcome/${id}`;
+export const controlKey = (id: JobId): string => `control/${id}`;
+export const atomsPrefix = (id: JobId): string => `atoms/${id}/`;
+export const atomKey = (id: JobId, name: string): string => `atoms/${id}/${name}`;
+
+/** Where an idempotency key leads to its job. Hashed, since a user's key may hold anything. */
+export function idempotencyIndexKey(idempotencyKey: string): string {
+  return `keys/${createHash('sha256').update(idempotencyKey).digest('hex')}`;
+}
+
+/** The jobs of one flow in one queue that wait in the same order: a lane of the ready index. */
+export interface Lane {
+  readonly queue: string;
+  readonly flow: string;
+}
+
+export const readyQueuePrefix = (queue: string): string => `ready/${queue}/`;
+export const bucketsPrefix = (lane: Lane): string => `buckets/${lane.queue}/${lane.flow}/`;
+export const bucketKey = (lane: Lane, bucket: string): string => `${bucketsPrefix(lane)}${bucket}`;
+export const readyBucketPrefix = (lane: Lane, bucket: string): string =>
+  `ready/${lane.queue}/${lane.flow}/${bucket}/`;
+export const readyKey = (lane: Lane, position: ReadyPosition, id: JobId): string =>
+  `${readyBucketPrefix(lane, position.bucket)}${position.order}-${id}`;
+
+export const DUE_PREFIX = 'due/';
+export const DEADLINE_PREFIX = 'deadline/';
+export const DONE_PREFIX = 'done/';
+export const STATUS_PREFIX = 'status/';
+export const READY_PREFIX = 'ready/';
+export const BUCKETS_PREFIX = 'buckets/';
+export const CLAIMS_PREFIX = 'claims/';
+export const WORKERS_PREFIX = 'workers/';
+export const MEMBERS_PREFIX = 'members/';
+export const FLOWS_PREFIX = 'flows/';
+export const KEYS_PREFIX = 'keys/';
+export const LEADER_KEY = 'leader/caretaker';
+
+export const timedKey = (prefix: string, unixMs: number, id: JobId): string =>
+  `${prefix}${encodeTime(unixMs)}-${id}`;
+/** The exclusive upper bound of a range over a time index that ends with `unixMs`, inclusive. */
+export const timedBound = (prefix: string, unixMs: number): string =>
+  `${prefix}${encodeTime(unixMs + 1)}`;
+/** The time in a key of a time index. */
+export const timeOfTimedKey = (prefix: string, key: string): number =>
+  Number(key.slice(prefix.length, prefix.length + TIME_DIGITS));
+
+export const claimsPrefix = (worker: string): string => `${CLAIMS_PREFIX}${worker}/`;
+export const claimKey = (worker: WorkerId, id: JobId): string => `${claimsPrefix(worker)}${id}`;
+/** Tied to the worker's session: it exists as long as the worker may claim. */
+export const workerKey = (worker: string): string => `${WORKERS_PREFIX}${worker}`;
+/** Outlives the session, until the worker's jobs are settled: how a dead worker is found. */
+export const memberKey = (worker: string): string => `${MEMBERS_PREFIX}${worker}`;
+export const inboxPrefix = (worker: string): string => `inbox/${worker}/`;
+export const inboxCancelKey = (worker: string, id: JobId): string => `inbox/${worker}/cancel-${id}`;
+export const inboxDrainKey = (worker: string): string => `inbox/${worker}/drain`;
+export const flowKey = (name: string): string => `${FLOWS_PREFIX}${name}`;
+
+/** The last part of a key: the id in `status/<id>`, `claims/<worker>/<id>` and their like. */
+export function lastPart(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
+/** The job id at the end of a key of the form `…<time or order>-<id>`. */
+export function idAfterDash(key: string): JobId {
+  return key.slice(key.lastIndexOf('-') + 1) as JobId; // written by this file from a JobId
+}
+
+/** What a ready key says: the lane, the position and the job. */
+export function parseReadyKey(key: string): {
+  readonly lane: Lane;
+  readonly position: ReadyPosition;
+  readonly id: JobId;
+} {
+  const [, queue, flow, bucket, tail, ...rest] = key.split('/');
+  const dash = tail?.lastIndexOf('-') ?? -1;
+  if (!queue || !flow || !bucket || !tail || dash < 1 || rest.length > 0) {
+    throw new HoldfastError('INTERNAL', `${key} is not a key of the ready index`);
+  }
+  return {
+    lane: { queue, flow },
+    position: { bucket, order: tail.slice(0, dash) },
+    id: idAfterDash(tail),
+  };
+}
+
+/**
+ * Every index key that a status implies, besides records that stand by themselves. The board writes
+ * the difference between two of these sets with each transition, and the doctor compares this set
+ * with what the store holds: G7 rests on this one function.
+ */
+export function indexKeys(spec: JobSpec, status: JobStatus): readonly string[] {
+  const { phase } = status;
+  switch (phase.kind) {
+    case 'scheduled':
+      return [timedKey(DUE_PREFIX, phase.runAtUnixMs, spec.id), ...deadlineKeys(spec, status)];
+    case 'ready':
+      return [readyKey(spec, phase.position, spec.id), ...deadlineKeys(spec, status)];
+    case 'running':
+      return [claimKey(phase.worker, spec.id)];
+    case 'succeeded':
+    case 'failed':
+    case 'cancelled':
+    case 'dead':
+      return [timedKey(DONE_PREFIX, phase.finishedAtUnixMs + spec.retentionMs, spec.id)];
+    default:
+      throw new HoldfastError('INTERNAL', `unknown phase ${JSON.stringify(phase satisfies never)}`);
+  }
+}
+
+/**
+ * When a waiting job is given up: the total deadline, or the queue deadline while it waits for its
+ * first claim. Undefined when it may wait for ever.
+ */
+export function waitingDeadlineUnixMs(spec: JobSpec, status: JobStatus): number | undefined {
+  const { queueMs, totalMs } = spec.deadlines;
+  const limits: number[] = [];
+  if (totalMs !== undefined) limits.push(spec.postedAtUnixMs + totalMs);
+  if (queueMs !== undefined && status.phase.kind === 'ready' && status.attempt === 0) {
+    limits.push(status.phase.readyAtUnixMs + queueMs);
+  }
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+function deadlineKeys(spec: JobSpec, status: JobStatus): readonly string[] {
+  const unixMs = waitingDeadlineUnixMs(spec, status);
+  return unixMs === undefined ? [] : [timedKey(DEADLINE_PREFIX, unixMs, spec.id)];
+}
+
+function encodeTime(unixMs: number): string {
+  return String(Math.max(0, Math.floor(unixMs))).padStart(TIME_DIGITS, '0');
+}

@@ -1,0 +1,173 @@
+// What happens to jobs because time has passed: scheduled jobs become ready, waiting jobs whose
+// deadline has passed fail, finished jobs are removed. Each is decided from a fresh read and
+// committed under its guard, so that any number of processes may sweep at once, and an index entry
+// that is stale, or a clock that is wrong, does no more than an early or a late look.
+
+import type { Entry, Write } from '@holdfast/coord';
+import { type JobId, transitionJob } from '@holdfast/core';
+import type { BoardParts } from './board-parts.ts';
+import { type JobRecords, listAll, readJobs } from './job-reader.ts';
+import {
+  atomsPrefix,
+  controlKey,
+  DEADLINE_PREFIX,
+  DONE_PREFIX,
+  DUE_PREFIX,
+  idAfterDash,
+  idempotencyIndexKey,
+  outcomeKey,
+  specKey,
+  statusKey,
+  timedBound,
+  timedKey,
+  timeOfTimedKey,
+  waitingDeadlineUnixMs,
+} from './keys.ts';
+import { deadlineFailure } from './takeover.ts';
+import { statusGuard, transitionWrites } from './transition.ts';
+
+/** Jobs swept at a time. */
+const SWEEP_BATCH = 200;
+
+/** How a sweep looks at one time index. */
+interface Sweep {
+  readonly prefix: string;
+  /** Entries up to this time are acted on. */
+  readonly untilUnixMs: number;
+  readonly act: (job: JobRecords, entry: Entry) => Promise<void>;
+}
+
+/** Makes jobs ready whose time has come by `untilUnixMs`. Returns how many entries it saw. */
+export async function promoteDueJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
+  return await sweep(parts, { prefix: DUE_PREFIX, untilUnixMs, act: (job) => promote(parts, job) });
+}
+
+/** Fails waiting jobs whose queue or total deadline has passed by `untilUnixMs`. */
+export async function expireWaitingJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
+  return await sweep(parts, {
+    prefix: DEADLINE_PREFIX,
+    untilUnixMs,
+    act: (job) => expire(parts, job),
+  });
+}
+
+/** Removes finished jobs whose retention has passed by `untilUnixMs`. */
+export async function removeFinishedJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
+  return await sweep(parts, {
+    prefix: DONE_PREFIX,
+    untilUnixMs,
+    act: (job, entry) => removeJob(parts, job, entry),
+  });
+}
+
+/** The earliest time in an index within a window; undefined when there is none. */
+export async function earliestWithin(
+  parts: BoardParts,
+  prefix: string,
+  untilUnixMs: number,
+): Promise<number | undefined> {
+  const page = await parts.coord.list({
+    prefix,
+    before: timedBound(prefix, untilUnixMs),
+    limit: 1,
+  });
+  const first = page.entries[0];
+  return first && timeOfTimedKey(prefix, first.key);
+}
+
+async function sweep(parts: BoardParts, { prefix, untilUnixMs, act }: Sweep): Promise<number> {
+  let seen = 0;
+  let after: string | undefined;
+  for (;;) {
+    const before = timedBound(prefix, untilUnixMs);
+    const page = await parts.coord.list({ prefix, after, before, limit: SWEEP_BATCH });
+    const ids = page.entries.map((entry) => idAfterDash(entry.key));
+    const jobs = await readJobs(parts.coord, ids);
+    await Promise.all(
+      page.entries.map(async (entry) => {
+        const job = jobs.get(idAfterDash(entry.key));
+        if (job) await act(job, entry);
+      }),
+    );
+    seen += page.entries.length;
+    after = page.entries.at(-1)?.key;
+    if (!page.more || after === undefined) return seen;
+  }
+}
+
+async function promote(parts: BoardParts, job: JobRecords): Promise<void> {
+  if (job.status.phase.kind !== 'scheduled') return;
+  const placement = await parts.buckets.place(job.spec, 'posted');
+  const after = transitionJob(job.status, {
+    kind: 'makeReady',
+    atUnixMs: parts.clock.nowUnixMs(),
+    position: placement.position,
+  });
+  const result = await parts.coord.commit({
+    when: [statusGuard(job), placement.guard],
+    write: transitionWrites(job.spec, job.status, after),
+  });
+  if (!result.committed && result.failedGuard.key === placement.guard.key) {
+    parts.buckets.discard(placement.guard); // The next sweep finds the job again.
+  }
+}
+
+async function expire(parts: BoardParts, job: JobRecords): Promise<void> {
+  const { spec, status } = job;
+  const nowUnixMs = parts.clock.nowUnixMs();
+  const deadline = waitingDeadlineUnixMs(spec, status);
+  const waits = status.phase.kind === 'ready' || status.phase.kind === 'scheduled';
+  if (!waits || deadline === undefined || deadline > nowUnixMs) return;
+  const { queueMs, totalMs } = spec.deadlines;
+  const isTotal = totalMs !== undefined && spec.postedAtUnixMs + totalMs <= deadline;
+  const failure = isTotal
+    ? deadlineFailure('total', totalMs)
+    : deadlineFailure('queue', queueMs ?? 0);
+  const after = transitionJob(status, {
+    kind: 'finish',
+    state: 'failed',
+    atUnixMs: nowUnixMs,
+    failure,
+  });
+  const result = await parts.coord.commit({
+    when: [statusGuard(job)],
+    write: transitionWrites(spec, status, after),
+  });
+  if (!result.committed) return;
+  const { queue, flow, postedAtUnixMs } = spec;
+  parts.observer.finished?.({ queue, flow, state: 'failed', totalMs: nowUnixMs - postedAtUnixMs });
+}
+
+async function removeJob(parts: BoardParts, job: JobRecords, entry: Entry): Promise<void> {
+  const { phase, id } = job.status;
+  if (!('finishedAtUnixMs' in phase)) return;
+  const isCurrent =
+    entry.key === timedKey(DONE_PREFIX, phase.finishedAtUnixMs + job.spec.retentionMs, id);
+  if (!isCurrent) return;
+  // Checkpoints first, in pieces: a job that loses them and not itself is found again.
+  const atoms = await listAll(parts.coord, atomsPrefix(id));
+  const perCommit = parts.coord.limits.maxOpsPerCommit - RECORDS_OF_A_JOB;
+  let rest = atoms.map((atom): Write => ({ kind: 'remove', key: atom.key }));
+  while (rest.length > perCommit) {
+    const piece = await parts.coord.commit({
+      when: [statusGuard(job)],
+      write: rest.slice(0, perCommit),
+    });
+    if (!piece.committed) return;
+    rest = rest.slice(perCommit);
+  }
+  await parts.coord.commit({
+    when: [statusGuard(job)],
+    write: [...rest, ...recordRemovals(job, entry.key, id)],
+  });
+}
+
+// A guard, and what `recordRemovals` returns.
+const RECORDS_OF_A_JOB = 8;
+
+function recordRemovals(job: JobRecords, doneKey: string, id: JobId): readonly Write[] {
+  const keys = [specKey(id), statusKey(id), outcomeKey(id), controlKey(id), doneKey];
+  if (job.spec.idempotencyKey !== undefined)
+    keys.push(idempotencyIndexKey(job.spec.idempotencyKey));
+  return keys.map((key) => ({ kind: 'remove', key }));
+}
