@@ -9,6 +9,11 @@ export interface NewJob {
   readonly priority: number;
   /** Not before this time; absent = at once. */
   readonly runAtUnixMs?: number | undefined;
+  /**
+   * The delay that `runAtUnixMs` was computed from, where the producer named one: a repeated post
+   * asks for the same delay at a later time, and is the same post (G6).
+   */
+  readonly delayMs?: number | undefined;
   readonly maxAttempts: number;
   readonly deadlines: JobDeadlines;
   readonly retentionMs: number;

@@ -138,7 +138,7 @@ export function digestContent(job: NewJob): string {
     job.flow,
     job.queue,
     job.priority,
-    job.runAtUnixMs ?? null,
+    job.delayMs === undefined ? (job.runAtUnixMs ?? null) : { delayMs: job.delayMs },
     job.maxAttempts,
     [queueMs ?? null, attemptMs ?? null, totalMs ?? null],
     job.retentionMs,

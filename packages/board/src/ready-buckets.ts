@@ -3,7 +3,7 @@
 // A range on etcd costs what lies in it, so ready entries live in buckets of bounded size, and
 // `buckets/<queue>/<flow>/<bucket>` lists the buckets. A bucket's name starts with the priority
 // (most urgent first), then the lane (`0` for jobs that come back, `1` for new ones), then the time
-// it was opened: walking buckets by name is walking jobs by priority, then age.
+// it was opened, in the order its process opened them: walking buckets by name is walking jobs by priority, then age.
 //
 // Each process writes into buckets of its own, so that no key is contended. A bucket takes entries
 // for OPEN_MS or BUCKET_CAPACITY, whichever is reached first; order between jobs that two processes
@@ -19,7 +19,7 @@
 
 import type { Coord, Guard, Version } from '@holdfast/coord';
 import type { Clock, Random, ReadyPosition } from '@holdfast/core';
-import { createUniqueId, jobIdFloor, LIMITS, UnavailableError } from '@holdfast/core';
+import { createUniqueId, LIMITS, UnavailableError } from '@holdfast/core';
 import { bucketKey, type Lane, readyBucketPrefix } from './keys.ts';
 
 /** Entries a bucket takes. The root of a million, give or take: a deep queue has as many buckets as a bucket has entries. */
@@ -54,14 +54,15 @@ interface OpenBucket {
 export class ReadyBuckets {
   readonly #coord: Coord;
   readonly #clock: Clock;
-  readonly #random: Random;
+  /** Tells this process's buckets from all others'. */
+  readonly #process: string;
   readonly #open = new Map<string, Promise<OpenBucket>>();
   #sequence = 0;
 
   constructor(parts: { readonly coord: Coord; readonly clock: Clock; readonly random: Random }) {
     this.#coord = parts.coord;
     this.#clock = parts.clock;
-    this.#random = parts.random;
+    this.#process = createUniqueId(parts);
   }
 
   /** A place for one job. The place is used up, whether or not the caller's commit succeeds. */
@@ -114,7 +115,7 @@ export class ReadyBuckets {
   }
 
   async #createBucket(lane: Lane, bucketClass: string): Promise<OpenBucket> {
-    const name = bucketClass + createUniqueId({ clock: this.#clock, random: this.#random }); // B3
+    const name = `${bucketClass}${this.#nextOrder()}${this.#process}`; // B3
     const key = bucketKey(lane, name);
     const openedAtMs = this.#clock.monotonicMs();
     const result = await this.#coord.commit({
@@ -168,7 +169,7 @@ export async function removeEmptyBucket(
  * it decides nothing but whether an empty bucket is worth clearing away.
  */
 export function isOutOfUse(bucket: string, nowUnixMs: number): boolean {
-  return bucket.slice(CLASS_LENGTH) < jobIdFloor(nowUnixMs - OPEN_MS - EMPTY_GRACE_MS);
+  return orderTimeUnixMs(bucket.slice(CLASS_LENGTH)) < nowUnixMs - OPEN_MS - EMPTY_GRACE_MS;
 }
 
 /** When the job at this place became ready, by the clock of the process that put it there. */

@@ -6,7 +6,7 @@
  * trusted. Neither ever decides who may write: fences do that.
  */
 export interface Clock {
-  /** Wall time, in milliseconds since the Unix epoch. May jump in either direction. */
+  /** Wall time, in whole milliseconds since the Unix epoch. May jump in either direction. */
   nowUnixMs(): number;
   /** Milliseconds since an arbitrary origin of this process. Never goes back. */
   monotonicMs(): number;

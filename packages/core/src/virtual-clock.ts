@@ -25,7 +25,7 @@ export class VirtualClock implements Clock {
   }
 
   nowUnixMs(): number {
-    return this.#startUnixMs + this.#elapsedMs;
+    return Math.floor(this.#startUnixMs + this.#elapsedMs);
   }
 
   monotonicMs(): number {

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { listAll } from './job-reader.ts';
+import { bucketKey, lastPart } from './keys.ts';
+import { BUCKET_CAPACITY, OPEN_MS, removeEmptyBucket } from './ready-buckets.ts';
+import { takeOverMember } from './takeover.ts';
+import { drive, newJob, postedId, TestFleet } from './test-fleet.fixture.ts';
+
+const lane = { queue: 'default', flow: 'flow' };
+
+describe('buckets of the ready index', () => {
+  it('a bucket that holds a job is sealed at the most, never removed', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    await board.post([newJob()]);
+    const [bucket] = await listAll(board.parts.coord, 'buckets/');
+    const name = lastPart(bucket?.key ?? '');
+    expect(await removeEmptyBucket(board.parts.coord, lane, name)).toBe(false);
+    expect(await removeEmptyBucket(board.parts.coord, lane, name)).toBe(false);
+    const { member } = await fleet.joinMember(board);
+    expect(await member.claim({ limit: 1 })).toHaveLength(1);
+    expect(await removeEmptyBucket(board.parts.coord, lane, name)).toBe(true);
+    expect((await board.parts.coord.get([bucketKey(lane, name)])).size).toBe(0);
+  });
+
+  it('no job is lost when its bucket is sealed while it is posted', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    const sweeper = await fleet.openBoard();
+    const ids = [];
+    for (let round = 0; round < 50; round += 1) {
+      const posting = board.post([newJob(), newJob(), newJob()]);
+      for (const { key } of await listAll(sweeper.parts.coord, 'buckets/')) {
+        await removeEmptyBucket(sweeper.parts.coord, lane, lastPart(key));
+      }
+      ids.push(...(await posting).map(postedId));
+    }
+    const { member } = await fleet.joinMember(board);
+    const claims = [
+      ...(await member.claim({ limit: 100 })),
+      ...(await drive(fleet.clock, member.claim({ limit: 100 }))),
+    ];
+    expect(new Set(claims.map((claim) => claim.spec.id))).toEqual(new Set(ids));
+    expect((await board.doctor({ repair: false })).problems).toEqual([]);
+  });
+
+  it('a bucket takes so many entries, and for so long', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    await board.post(Array.from({ length: BUCKET_CAPACITY + 1 }, () => newJob()));
+    expect(await listAll(board.parts.coord, 'buckets/')).toHaveLength(2);
+    await fleet.clock.advance(OPEN_MS);
+    await board.post([newJob()]);
+    expect(await listAll(board.parts.coord, 'buckets/')).toHaveLength(3);
+  });
+});
+
+describe('takeover', () => {
+  it('a living member’s jobs are not taken, whoever says that it is dead', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    const [posted] = await board.post([newJob()]);
+    const { member } = await fleet.joinMember(board);
+    await member.claim({ limit: 1 });
+    expect(await takeOverMember(board.parts, member.id)).toBe(0);
+    expect((await board.getJob(postedId(posted)))?.status.phase).toMatchObject({
+      kind: 'running',
+      worker: member.id,
+    });
+    expect((await board.listWorkers({ pageSize: 1 })).items).toMatchObject([
+      { isLive: true, claims: 1 },
+    ]);
+  });
+});
