@@ -1,10 +1,16 @@
-import type { Commit, Coord } from '@holdfast/coord';
 import { encodeJson, OutcomeUnknownError, toFailure } from '@holdfast/core';
 import { describe, expect, it } from 'vitest';
 import type { Claim } from './claim.ts';
 import type { Member } from './member.ts';
 import { takeOverMember } from './takeover.ts';
-import { drive, newJob, postedId, successAtom, TestFleet } from './test-fleet.fixture.ts';
+import {
+  drive,
+  losingAnswers,
+  newJob,
+  postedId,
+  successAtom,
+  TestFleet,
+} from './test-fleet.fixture.ts';
 
 const output = encodeJson({ done: true });
 
@@ -198,18 +204,3 @@ describe('an attempt', () => {
     },
   );
 });
-
-/** A store that loses the answers of some commits: they happen, and nobody is told. */
-function losingAnswers(coord: Coord, loses: (commit: Commit) => boolean): Coord {
-  return new Proxy(coord, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (name !== 'commit') return typeof value === 'function' ? value.bind(target) : value;
-      return async (commit: Commit) => {
-        const result = await target.commit(commit);
-        if (loses(commit)) throw new OutcomeUnknownError('the answer was lost');
-        return result;
-      };
-    },
-  });
-}

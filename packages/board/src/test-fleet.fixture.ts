@@ -2,6 +2,7 @@
 // with a virtual clock.
 
 import {
+  type Commit,
   type Coord,
   createMemoryStore,
   type MemoryStore,
@@ -14,6 +15,7 @@ import {
   createWorkerId,
   encodeJson,
   LIMITS,
+  OutcomeUnknownError,
   pendingAtom,
   silentLogger,
   VirtualClock,
@@ -129,4 +131,31 @@ export async function drive<Result>(clock: VirtualClock, work: Promise<Result>):
   await clock.advance(0);
   while (!settled) await clock.advance(5);
   return await done;
+}
+
+/** A store with something happening right before each commit is sent. */
+export function beforeCommits(coord: Coord, before: (commit: Commit) => Promise<void>): Coord {
+  return interceptCommits(coord, async (commit) => {
+    await before(commit);
+    return await coord.commit(commit);
+  });
+}
+
+/** A store that loses the answers of some commits: they happen, and nobody is told. */
+export function losingAnswers(coord: Coord, loses: (commit: Commit) => boolean): Coord {
+  return interceptCommits(coord, async (commit) => {
+    const result = await coord.commit(commit);
+    if (loses(commit)) throw new OutcomeUnknownError('the answer was lost');
+    return result;
+  });
+}
+
+function interceptCommits(coord: Coord, commitInstead: Coord['commit']): Coord {
+  return new Proxy(coord, {
+    get(target, name) {
+      if (name === 'commit') return commitInstead;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
