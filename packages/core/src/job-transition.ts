@@ -16,6 +16,7 @@ import type {
   JobEvent,
   JobPhase,
   JobSpec,
+  JobState,
   JobStatus,
   ReadyPosition,
 } from './job.ts';
@@ -83,7 +84,6 @@ export function transitionJob(status: JobStatus, event: JobEvent): JobStatus {
         failure: event.failure,
       });
     case 'revive':
-      assert(status.phase.kind !== 'succeeded', `job ${status.id}: a succeeded job is not revived`); // J2
       return {
         ...withPhase(status, event, ready(event)),
         lostAttempts: 0,
@@ -141,14 +141,23 @@ function endAttempt(
   return { ...status, attempts };
 }
 
-function withPhase(
-  status: JobStatus,
-  event: { readonly kind: string; readonly atUnixMs: number },
-  phase: JobPhase,
-): JobStatus {
+/** In which states an event can happen. */
+const POSSIBLE_IN: Readonly<Record<JobEvent['kind'], readonly JobState[]>> = {
+  makeReady: ['scheduled'],
+  claim: ['ready'],
+  finish: ['scheduled', 'ready', 'running'],
+  release: ['running'],
+  retryLater: ['running'],
+  lose: ['running'],
+  loseForGood: ['running'],
+  revive: ['failed', 'cancelled', 'dead'], // J2
+};
+
+function withPhase(status: JobStatus, event: JobEvent, phase: JobPhase): JobStatus {
+  const from = status.phase.kind;
   assert(
-    canTransitionJob(status.phase.kind, phase.kind),
-    `job ${status.id}: ${event.kind} can't lead from ${status.phase.kind} to ${phase.kind}`,
+    POSSIBLE_IN[event.kind].includes(from) && canTransitionJob(from, phase.kind),
+    `job ${status.id}: ${event.kind} can't lead from ${from} to ${phase.kind}`,
   );
   return { ...status, phase, updatedAtUnixMs: event.atUnixMs };
 }
