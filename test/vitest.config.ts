@@ -1,24 +1,34 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-// `unit` is fast and does no I/O; `system` starts real stores and real processes and runs its files
-// one after another, because two cores are all there is.
+// `tidy` reads the repository's own text; `unit` is fast and does no I/O; `system` starts real stores
+// and real processes and runs its files one after another, so that they don't take time from each other.
+const root = new URL('..', import.meta.url).pathname;
+
 const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
       {
         test: {
+          name: 'tidy',
+          root,
+          include: ['test/tidy/**/*.test.ts'],
+          environment: 'node',
+        },
+      },
+      {
+        test: {
           name: 'unit',
-          root: new URL('..', import.meta.url).pathname,
+          root,
           include: ['packages/*/src/**/*.test.ts'],
           environment: 'node',
-          typecheck: { enabled: false },
         },
       },
       {
         test: {
           name: 'system',
-          root: new URL('..', import.meta.url).pathname,
+          root,
           include: ['test/**/*.test.ts'],
+          exclude: ['test/tidy/**'],
           environment: 'node',
           fileParallelism: false,
           testTimeout: 120_000,

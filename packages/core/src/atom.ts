@@ -57,7 +57,8 @@ export interface AtomRecord {
 }
 
 const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
-  pending: ['running', 'ignore'],
+  // pending → failure: a task that waits for its next try when the flow fails elsewhere.
+  pending: ['running', 'ignore', 'failure'],
   // running → running: another attempt repeats a try that was in flight.
   running: ['success', 'failure', 'pending', 'running'],
   success: ['reverting'],

@@ -11,7 +11,8 @@ export interface Clock {
   /** Milliseconds since an arbitrary origin of this process. Never goes back. */
   monotonicMs(): number;
   /**
-   * Runs `callback` once, after at least `delayMs`. The timer doesn't keep the process alive.
+   * Runs `callback` once, after at least `delayMs`. A timer that runs keeps the process alive: whoever
+   * starts one cancels it when it is of no use any more.
    * Delays beyond {@link MAX_TIMER_MS} are refused with a RangeError rather than fired at once.
    */
   startTimer(delayMs: number, callback: () => void): Timer;

@@ -14,7 +14,6 @@ export const systemClock: Clock = {
       );
     }
     const handle = setTimeout(callback, Math.max(0, delayMs));
-    handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -1,0 +1,457 @@
+// One run of a flow: from the checkpoints of earlier attempts to its end, or as far as it gets.
+//
+// It owns the decisions: what may start, what a failure leads to, when the run is over. It knows a
+// checkpoint port, a clock and the user's functions, and nothing of boards.
+//
+// Invariants:
+//   E1. A task starts only after the success of everything it waits for is durable (G3).
+//   E2. No task starts once a task has failed for good, or the run is stopped. Those that run finish.
+//   E3. No revert starts before everything that ran has settled and is durable, the failure first of
+//       all: a run that goes on after a crash then reverts too, rather than executing again.
+//   E4. A task is reverted only after everything that waited for it is, durably; one whose revert
+//       failed for good keeps what it waited for from being reverted.
+//   E5. Every failure, of user code or around it, goes through the same resolution: a later try, or
+//       the failure of the flow. No task is left without one.
+import {
+  AssertionError,
+  type AtomRecord,
+  backoffMs,
+  type Failure,
+  type Payload,
+  type Timer,
+  toFailure,
+} from '@holdfast/core';
+import { AtomBook } from './atom-book.ts';
+import type { CallOutcome } from './call-outcome.ts';
+import { isFinalError, retryAfterMs, unusable } from './call-outcome.ts';
+import { CheckpointWriter } from './checkpoint-writer.ts';
+import type { FlowPlan } from './flow-plan.ts';
+import { Frontier } from './frontier.ts';
+import { mergeRetry } from './retry-options.ts';
+import {
+  CHECKPOINT_RECORDS_MAX,
+  DEFAULT_RELEASE_AFTER_MS,
+  DEFAULT_TASK_CONCURRENCY,
+  type RunOptions,
+  type RunResult,
+  STOP_GRACE_MS,
+} from './run-options.ts';
+import { TaskRunner } from './task-runner.ts';
+import { encodeOutput } from './task-values.ts';
+import { WaitingRoom } from './waiting-room.ts';
+
+/** What a run does now: execute; let what runs finish after a failure; revert. */
+type Phase = 'forward' | 'settling' | 'reverting';
+
+type RunEnd = RunResult extends infer Result
+  ? Result extends RunResult
+    ? Omit<Result, 'uncommitted'>
+    : never
+  : never;
+
+/** See the head of this file. Runs once. */
+export class FlowRun {
+  readonly #plan: FlowPlan;
+  readonly #options: RunOptions;
+  readonly #concurrency: number;
+  readonly #writer: CheckpointWriter;
+  readonly #book: AtomBook;
+  readonly #runner: TaskRunner;
+  readonly #waiting: WaitingRoom;
+  readonly #stop = new AbortController();
+  readonly #abandoned = Promise.withResolvers<void>();
+  readonly #result = Promise.withResolvers<RunResult>();
+  #frontier: Frontier;
+  #phase: Phase = 'forward';
+  #ready: number[] = [];
+  #running = 0;
+  #unfinished: number;
+  #firstFailure: Failure | undefined;
+  #refusal: { readonly error: unknown } | undefined;
+  #isAbandoned = false;
+  #grace: Timer | undefined;
+  /** Tasks that user code has to revert yet. */
+  #revertsLeft = 0;
+  #isEnding = false;
+
+  constructor(plan: FlowPlan, options: RunOptions, input: Readonly<Record<string, unknown>>) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#concurrency = options.concurrency ?? DEFAULT_TASK_CONCURRENCY;
+    const { clock, identity, observer = {} } = options;
+    this.#writer = new CheckpointWriter({
+      clock,
+      checkpoint: options.checkpoint,
+      committed: (records) => this.#guard(() => this.#committed(records)),
+      refused: (error) => this.#guard(() => this.#refuse(error)),
+    });
+    this.#book = new AtomBook(
+      { plan, identity, clock, observer, writer: this.#writer },
+      options.atoms,
+    );
+    this.#runner = new TaskRunner({
+      plan,
+      options,
+      input,
+      book: this.#book,
+      stop: this.#stop.signal,
+      abandoned: this.#abandoned.promise,
+      kick: () => this.#writer.kick(),
+    });
+    this.#waiting = new WaitingRoom(clock, () => this.#guard(() => this.#advance()));
+    this.#frontier = new Frontier(plan, 'forward');
+    this.#unfinished = this.#book.tasks.length;
+  }
+
+  /** Runs to an end. Rejects with what the checkpoint port rejected with, or with a defect. */
+  async run(): Promise<RunResult> {
+    const { signal } = this.#options;
+    const halt = (): void => this.#guard(() => this.#halt(signal.reason));
+    if (signal.aborted) halt();
+    else signal.addEventListener('abort', halt, { once: true });
+    this.#guard(() => this.#resume());
+    try {
+      return await this.#result.promise;
+    } finally {
+      signal.removeEventListener('abort', halt);
+      this.#waiting.disarm();
+      this.#stop.abort(new Error('the run is over'));
+      this.#abandoned.resolve();
+      this.#grace?.cancel();
+    }
+  }
+
+  /** Takes up what earlier attempts left. */
+  #resume(): void {
+    const states = new Set(this.#book.tasks.map((index) => this.#book.get(index).state));
+    const hasFailed = ['failure', 'reverting', 'reverted', 'revertFailure'].some(
+      (state) => states.has(state as AtomRecord['state']), // one of its members
+    );
+    if (hasFailed) {
+      this.#firstFailure = this.#earliestFailure();
+      this.#phase = 'settling';
+    } else {
+      for (const index of this.#book.tasks) {
+        if (this.#book.get(index).state === 'success') this.#completeForward(index);
+      }
+    }
+    this.#advance();
+  }
+
+  #completeForward(index: number): void {
+    this.#unfinished -= 1;
+    this.#frontier.complete(index);
+  }
+
+  /** Does what can be done now, and ends the run when nothing can be any more. */
+  #advance(): void {
+    if (this.#isEnding) return;
+    if (this.#refusal || this.#options.signal.aborted) return this.#endStopped();
+    if (this.#phase === 'settling') this.#settle();
+    this.#fill();
+    if (this.#running === 0 && this.#isDone()) return this.#endDone();
+    if (this.#running === 0 && this.#mayRelease()) return;
+    this.#waiting.arm();
+    this.#writer.kick();
+  }
+
+  /** Starts what is ready, as far as there is room. */
+  #fill(): void {
+    if (this.#phase === 'settling') return; // E2
+    this.#ready.push(...this.#waiting.takeDue());
+    this.#takeReady();
+    while (this.#running < this.#concurrency) {
+      const index = this.#ready.shift();
+      if (index === undefined) return;
+      if (this.#phase === 'forward') this.#startTask(index);
+      else this.#startRevert(index);
+    }
+  }
+
+  /** Sorts what has become ready: to run, to wait for its time, or done already. */
+  #takeReady(): void {
+    for (
+      let found = this.#frontier.takeReady();
+      found.length > 0;
+      found = this.#frontier.takeReady()
+    ) {
+      for (const index of found) {
+        if (this.#phase === 'reverting' && this.#passRevert(index)) continue;
+        const { state, nextAtUnixMs } = this.#book.get(index);
+        if (state === 'success' && this.#phase === 'forward') continue;
+        if (nextAtUnixMs !== undefined && nextAtUnixMs > this.#options.clock.nowUnixMs()) {
+          this.#waiting.add(index, nextAtUnixMs);
+        } else {
+          this.#ready.push(index);
+        }
+      }
+    }
+  }
+
+  #startTask(index: number): void {
+    this.#running += 1;
+    void this.#runner.execute(index).then(
+      (outcome) => this.#guard(() => this.#executed(index, outcome)),
+      (error: unknown) => this.#crash(error),
+    );
+  }
+
+  #executed(index: number, outcome: CallOutcome<Payload>): void {
+    this.#running -= 1;
+    if (outcome.kind === 'success') {
+      this.#book.succeed(index, outcome.value);
+      this.#unfinished -= 1;
+    } else if (outcome.kind === 'failure') {
+      this.#resolveFailure(index, outcome);
+    }
+    this.#advance();
+  }
+
+  /** E5: another try, or the end of the flow. */
+  #resolveFailure(
+    index: number,
+    outcome: { readonly thrown: unknown; readonly isFinal: boolean },
+  ): void {
+    const { clock, random } = this.#options;
+    const policy = mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
+    const { tries, forgivenTries } = this.#book.get(index);
+    const counted = tries - forgivenTries;
+    const isFinal =
+      outcome.isFinal || isFinalError(outcome.thrown, policy) || counted >= policy.attempts;
+    if (isFinal || this.#phase !== 'forward') {
+      this.#book.fail(index, outcome.thrown);
+      this.#firstFailure ??= this.#book.get(index).failure;
+      this.#phase = 'settling';
+      return;
+    }
+    const delayMs = retryAfterMs(outcome.thrown) ?? backoffMs(policy.backoff, counted, random);
+    const nextAtUnixMs = clock.nowUnixMs() + delayMs;
+    this.#book.retryLater(index, outcome.thrown, nextAtUnixMs);
+    this.#waiting.add(index, nextAtUnixMs);
+  }
+
+  /** E3: once everything that ran has settled and is durable, the revert begins. */
+  #settle(): void {
+    if (this.#running > 0) return;
+    for (const index of this.#book.tasks) this.#closeTry(index);
+    this.#revertsLeft = this.#book.tasks.filter((index) => this.#hasWork(index)).length;
+    if (this.#revertsLeft > 0 && !this.#writer.isSettled) {
+      void this.#writer.flush().then(() => this.#guard(() => this.#advance()));
+      return;
+    }
+    this.#phase = 'reverting';
+    this.#ready = [];
+    this.#frontier = new Frontier(this.#plan, 'backward');
+  }
+
+  /** A try that was cut off, or was to be followed by another, has failed now that the flow has. */
+  #closeTry(index: number): void {
+    const { state, tries, forgivenTries, name } = this.#book.get(index);
+    if (state === 'running') {
+      this.#book.fail(
+        index,
+        new Error(`task ${name} was cut off, and the flow had failed meanwhile`),
+      );
+    } else if (state === 'pending' && tries > forgivenTries) {
+      this.#book.fail(index);
+    }
+  }
+
+  /** True when user code has to revert this task yet. */
+  #hasWork(index: number): boolean {
+    const { state } = this.#book.get(index);
+    const isToRevert = state === 'success' || state === 'failure' || state === 'reverting';
+    return isToRevert && this.#plan.nodes[index]?.task?.revert !== undefined;
+  }
+
+  /** Passes over a task that there is nothing to revert of; false when user code has to. */
+  #passRevert(index: number): boolean {
+    const { state } = this.#book.get(index);
+    if (state === 'revertFailure') return true; // E4: not complete, so nothing behind it becomes ready.
+    if (this.#hasWork(index)) return false;
+    if (state === 'success' || state === 'failure') this.#book.skipRevert(index);
+    else if (state === 'reverting') this.#book.reverted(index); // Its revert was removed from the flow.
+    this.#frontier.complete(index);
+    return true;
+  }
+
+  #startRevert(index: number): void {
+    this.#running += 1;
+    void this.#runner.revert(index, this.#flowFailure()).then(
+      (outcome) => this.#guard(() => this.#revertEnded(index, outcome)),
+      (error: unknown) => this.#crash(error),
+    );
+  }
+
+  #revertEnded(index: number, outcome: CallOutcome<unknown>): void {
+    this.#running -= 1;
+    if (outcome.kind === 'success') {
+      this.#book.reverted(index);
+      this.#revertsLeft -= 1;
+    } else if (outcome.kind === 'failure') {
+      this.#resolveRevertFailure(index, outcome);
+    }
+    this.#advance();
+  }
+
+  #resolveRevertFailure(
+    index: number,
+    { thrown, isFinal }: { readonly thrown: unknown; readonly isFinal: boolean },
+  ): void {
+    const { clock, random } = this.#options;
+    const policy = mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
+    const { revertTries } = this.#book.get(index);
+    if (isFinal || isFinalError(thrown, policy) || revertTries >= policy.attempts) {
+      this.#book.failRevert(index, thrown);
+      this.#revertsLeft -= 1;
+      return;
+    }
+    const delayMs = retryAfterMs(thrown) ?? backoffMs(policy.backoff, revertTries, random);
+    const nextAtUnixMs = clock.nowUnixMs() + delayMs;
+    this.#book.retryRevertLater(index, thrown, nextAtUnixMs);
+    this.#waiting.add(index, nextAtUnixMs);
+  }
+
+  /** E1, E4: what is durable lets others go on. */
+  #committed(records: readonly AtomRecord[]): void {
+    this.#options.observer?.committed?.(records);
+    for (const record of records) {
+      const index = this.#indexOf(record.name);
+      if (record.state === 'success' && this.#phase === 'forward') this.#frontier.complete(index);
+      if (record.state === 'reverted' && this.#phase === 'reverting')
+        this.#frontier.complete(index);
+    }
+    this.#advance();
+  }
+
+  #isDone(): boolean {
+    if (this.#phase === 'forward') return this.#unfinished === 0;
+    if (this.#phase === 'settling' || this.#ready.length > 0) return false;
+    if (this.#waiting.nextAtUnixMs !== undefined) return false;
+    // What is not durable yet may let another revert start.
+    return this.#revertsLeft === 0 || this.#writer.isSettled;
+  }
+
+  /** Ends the run when all that is left to do lies further ahead than the run is to wait. */
+  #mayRelease(): boolean {
+    const { clock, releaseAfterMs = DEFAULT_RELEASE_AFTER_MS } = this.#options;
+    const untilUnixMs = this.#waiting.nextAtUnixMs;
+    if (untilUnixMs === undefined || this.#ready.length > 0 || this.#phase === 'settling')
+      return false;
+    if (untilUnixMs - clock.nowUnixMs() <= releaseAfterMs || this.#mayUnlock()) return false;
+    this.#end({ kind: 'waiting', untilUnixMs, reason: this.#waitReason() });
+    return true;
+  }
+
+  /** True while a commit under way or to come may make more tasks ready. */
+  #mayUnlock(): boolean {
+    return !this.#writer.isSettled && this.#book.tasks.some((index) => this.#unlocks(index));
+  }
+
+  #unlocks(index: number): boolean {
+    const node = this.#plan.nodes[index];
+    const { state } = this.#book.get(index);
+    const isDone = this.#phase === 'forward' ? state === 'success' : state === 'reverted';
+    const others = this.#phase === 'forward' ? node?.successors : node?.predecessors;
+    return isDone && (others?.length ?? 0) > 0;
+  }
+
+  #waitReason(): string {
+    const waiting = this.#book.tasks
+      .map((index) => this.#book.get(index))
+      .filter((record) => record.nextAtUnixMs !== undefined);
+    const [first] = waiting;
+    const others = waiting.length > 1 ? ` and ${waiting.length - 1} more` : '';
+    return `task ${first?.name ?? ''}${others} waits for its next try`;
+  }
+
+  #endDone(): void {
+    if (this.#phase === 'forward') return this.#endSucceeded();
+    this.#end({ kind: 'failed', failure: this.#flowFailure() });
+  }
+
+  #endSucceeded(): void {
+    let output: Payload;
+    try {
+      output = encodeOutput(this.#plan, (node) => this.#book.get(node));
+    } catch (error) {
+      // The tasks are done; what they provided together can't be stored as the flow's output.
+      this.#firstFailure = toFailure(unusable('the output of the flow', error));
+      this.#phase = 'settling';
+      return this.#advance();
+    }
+    this.#end({ kind: 'succeeded', output });
+  }
+
+  /** Stopped or refused: waits for what runs to settle, within the grace period. */
+  #endStopped(): void {
+    if (this.#running > 0 && !this.#isAbandoned) return;
+    if (this.#refusal) return this.#crash(this.#refusal.error);
+    this.#end({ kind: 'stopped' });
+  }
+
+  #halt(reason: unknown): void {
+    this.#stop.abort(reason);
+    this.#grace ??= this.#options.clock.startTimer(STOP_GRACE_MS, () => {
+      this.#isAbandoned = true;
+      this.#abandoned.resolve();
+      this.#guard(() => this.#advance());
+    });
+    this.#advance();
+  }
+
+  #refuse(error: unknown): void {
+    this.#refusal = { error };
+    this.#halt(error);
+  }
+
+  /** Lets the checkpoint under way end, writes what the caller's commit couldn't hold, and resolves. */
+  #end(end: RunEnd): void {
+    this.#isEnding = true;
+    this.#waiting.disarm();
+    void Promise.race([this.#writeSurplus(), this.#abandoned.promise]).then(() => {
+      if (this.#refusal) return this.#result.reject(this.#refusal.error);
+      this.#result.resolve({ ...end, uncommitted: this.#writer.close() });
+    });
+  }
+
+  async #writeSurplus(): Promise<void> {
+    await this.#writer.idle();
+    while (!this.#refusal && this.#writer.waiting > CHECKPOINT_RECORDS_MAX)
+      await this.#writer.flush();
+  }
+
+  #flowFailure(): Failure {
+    this.#firstFailure ??=
+      this.#earliestFailure() ?? toFailure(new AssertionError('a flow failed without a failure'));
+    return this.#firstFailure;
+  }
+
+  #earliestFailure(): Failure | undefined {
+    const failed = this.#book.tasks
+      .map((index) => this.#book.get(index))
+      .filter((record) => record.failure !== undefined)
+      .sort((a, b) => (a.finishedAtUnixMs ?? 0) - (b.finishedAtUnixMs ?? 0));
+    return failed[0]?.failure;
+  }
+
+  #indexOf(name: string): number {
+    return this.#runner.indexOf(name);
+  }
+
+  /** Runs a step of the engine; a defect ends the run with it rather than leaving it hanging. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#crash(error);
+    }
+  }
+
+  #crash(error: unknown): void {
+    this.#isEnding = true;
+    this.#stop.abort(error);
+    this.#writer.close();
+    this.#result.reject(error);
+  }
+}

@@ -1,0 +1,152 @@
+import { type FlowType, InvalidArgumentError, parseName } from '@holdfast/core';
+import { compile } from './compile.ts';
+import type { CompiledGraph } from './compiled-graph.ts';
+import { digestOf } from './digest.ts';
+import type { FlowPlan } from './flow-plan.ts';
+import type {
+  CheckedBody,
+  CheckedInput,
+  CheckedOutput,
+  InputSchema,
+  OutputValues,
+  PostedInput,
+} from './flow-wiring-type.ts';
+import { isItem } from './pattern.ts';
+import { checkRetry, mergeRetry, type RetryOptions } from './retry-options.ts';
+import { isSchema, jsonSchemaOf } from './schema.ts';
+import type { Item } from './wiring-type.ts';
+
+// Registered under a global key, so that a flow made by another copy of this package is one too.
+const PLAN: unique symbol = Symbol.for('@holdfast/flow plan 1');
+
+/**
+ * A flow: what a worker registers and runs, and in its type what a client has to know to post to it
+ * and to read its output. Frozen.
+ */
+export interface Flow<Input = unknown, Output = unknown> extends FlowType<Input, Output> {
+  readonly name: string;
+  readonly description: string;
+  readonly graph: CompiledGraph;
+  /** JSON Schema (draft 2020-12) of the input, as JSON text; '' when the schema's library offers none. */
+  readonly inputSchemaJson: string;
+  /** Tells one shape of the flow from another: a hash over its name, description, input schema and graph. */
+  readonly digest: string;
+  /** For the engine. */
+  readonly [PLAN]: FlowPlan;
+}
+
+/** Any flow, whatever it takes and puts out. */
+export type AnyFlow = Flow;
+
+/** What {@link flow} takes. */
+export interface FlowDefinition<Input, Body, Output> {
+  /** 1 to 128 letters, digits, dots, dashes and underscores. */
+  readonly name: string;
+  /** For people; shown where flows are listed. */
+  readonly description?: string | undefined;
+  /**
+   * A schema whose values are objects; their keys are the names that tasks may require. Default: no
+   * input. It has to yield the same value every time, because each attempt of a job validates anew.
+   */
+  readonly input?: Input | undefined;
+  readonly body: Body;
+  /** Names of the values that make up the output. Default: all that the tasks provide. */
+  readonly output?: Output | undefined;
+  /** For tasks that have no policy of their own. Default: core's `DEFAULT_RETRY`. */
+  readonly retry?: RetryOptions | undefined;
+}
+
+/**
+ * Makes a flow of tasks and patterns. Wiring that is known to be wrong doesn't compile; what the
+ * compiler can't know is checked here again: throws `WiringError` with every problem, and
+ * `InvalidArgumentError` for a malformed name, schema or policy.
+ *
+ * @example
+ * export const welcome = flow({
+ *   name: 'welcome',
+ *   input: z.object({ who: z.string() }),
+ *   body: linear('main', greet, send),
+ *   output: ['greeting'],
+ * });
+ */
+export function flow<
+  const Body extends Item,
+  Schema extends InputSchema | undefined = undefined,
+  const Output extends readonly string[] = readonly string[],
+>(
+  definition: FlowDefinition<
+    CheckedInput<Schema>,
+    CheckedBody<Body, Schema>,
+    CheckedOutput<Body, Output>
+  >,
+): Flow<PostedInput<Schema>, OutputValues<Body, Output>> {
+  const { name } = definition;
+  parseName(name, 'flow.name');
+  const field = `flow(${name})`;
+  const { body, input, output } = checkParts(definition, field);
+  checkRetry(definition.retry, `${field}.retry`);
+  const compiled = compile({ flow: name, body, input, output });
+  const shape = {
+    name,
+    description: definition.description ?? '',
+    inputSchemaJson: inputSchemaJsonOf(input),
+    graph: compiled.graph,
+  };
+  const plan: FlowPlan = Object.freeze({
+    ...compiled.plan,
+    input,
+    retry: mergeRetry(definition.retry),
+  });
+  return Object.freeze({ ...shape, digest: digestOf(shape), [PLAN]: plan });
+}
+
+/** True for what {@link flow} made. */
+export function isFlow(value: unknown): value is AnyFlow {
+  return typeof value === 'object' && value !== null && PLAN in value;
+}
+
+/** What the engine needs of a flow. */
+export function planOf(flow: AnyFlow): FlowPlan {
+  return flow[PLAN];
+}
+
+/** Checks what the types can't promise to a caller without them. */
+function checkParts(
+  definition: FlowDefinition<unknown, unknown, unknown>,
+  field: string,
+): { body: Item; input: InputSchema | undefined; output: readonly string[] | undefined } {
+  const { body, input, output } = definition;
+  if (!isItem(body)) {
+    throw new InvalidArgumentError(`${field}.body`, {
+      value: typeof body,
+      allowed: 'a task or a pattern',
+    });
+  }
+  if (input !== undefined && !isSchema(input)) {
+    throw new InvalidArgumentError(`${field}.input`, {
+      value: typeof input,
+      allowed: 'a schema that implements Standard Schema',
+    });
+  }
+  if (output !== undefined && !Array.isArray(output)) {
+    throw new InvalidArgumentError(`${field}.output`, {
+      value: typeof output,
+      allowed: 'an array of names that tasks provide',
+    });
+  }
+  // The types of the schema's values and of the array's items are checked where they are used.
+  return { body, input: input as InputSchema | undefined, output: output as string[] | undefined };
+}
+
+function inputSchemaJsonOf(input: InputSchema | undefined): string {
+  if (!input) return NO_INPUT_SCHEMA;
+  const schema = jsonSchemaOf(input, 'input');
+  return schema ? JSON.stringify(schema) : '';
+}
+
+// A flow without an input schema takes nothing: an empty object, or null as the absence of a value.
+const NO_INPUT_SCHEMA = JSON.stringify({
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  type: ['object', 'null'],
+  maxProperties: 0,
+});

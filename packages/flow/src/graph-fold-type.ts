@@ -1,0 +1,174 @@
+import type { AmbiguousTable, Result, SiblingWires, WireSiblings } from './fold-type.ts';
+import type {
+  AllGives,
+  AllNeeds,
+  DoubledTable,
+  Item,
+  ItemOr,
+  Met,
+  MistypedTable,
+  NamesIn,
+  NamesOf,
+  NeedsIn,
+  Steps,
+  Table,
+  UnknownFold,
+  Wire,
+} from './wiring-type.ts';
+
+/**
+ * The wiring check of a graph, for the compiler: every item sees what its siblings give, in
+ * whatever order they are listed. wiring-type.ts says what the check is and what its rules are.
+ */
+
+/** An explicit link: the second item starts when the first one is done. */
+export type Link = readonly [from: Item, to: Item];
+
+/** Wires between the items; an item never provides for itself. */
+export type SiblingWireKeys<S extends readonly unknown[], Gives extends string> = {
+  [Key in keyof S]: Exclude<Wire<NeedsIn<S[Key]>, Gives>, `${string} ${NamesIn<S[Key]>}`>;
+}[number];
+
+/** Which item, by its place in the list, holds a task. */
+export type Places<S extends readonly unknown[]> = {
+  readonly [Place in keyof S & `${number}` as NamesIn<S[Place]>]: Place;
+};
+export type PlaceTable = Readonly<Record<string, string>>;
+
+/** The waiting item and the one it waits for. A task that is wired is in the table; one that is linked may not be. */
+export type WireEnds<
+  P extends PlaceTable,
+  Task extends string,
+  Provider extends string,
+> = `${P[Task]}>${P[Provider]}`;
+export type LinkEnds<
+  P extends PlaceTable,
+  L extends Link,
+> = `${P[NamesOf<L[1]> & keyof P]}>${P[NamesOf<L[0]> & keyof P]}`;
+
+/** A wait is `<place>><place it waits for>`. */
+export type Waits<Wires extends string, L, P extends PlaceTable> =
+  | (Wires extends `${infer Task} ${string} ${infer Provider}`
+      ? WireEnds<P, Task, Provider>
+      : never)
+  | (L extends Link ? LinkEnds<P, L> : never);
+
+/** For each item the union of `is <its place>` and `after <place>`. */
+export type Turns<S extends readonly unknown[], AfterTable extends PlaceTable> = {
+  readonly [Place in keyof S]: `is ${Place & string}` | `after ${AfterTable[Place & string]}`;
+};
+
+/** What each place waits for. Every place is listed, those that wait for nothing by `<place>>`. */
+export type AfterTable<W extends string, S extends readonly unknown[]> = {
+  readonly [Key in W | `${keyof S & `${number}`}>` as Waiter<Key>]: Exclude<WaitedFor<Key>, ''>;
+};
+
+/**
+ * Goes through the items, back and forth, and takes away those that come after none that is left.
+ * `true` when some are left in the end: they are in a cycle, or behind one. In most graphs the items
+ * are listed in an order near to that of their values, so that a pass or two are enough.
+ */
+export type HasCycle<
+  Rest extends readonly unknown[],
+  Done extends string = never,
+  Left extends readonly unknown[] = [],
+  Moved extends boolean = false,
+> = Rest extends readonly [infer Head, ...infer Tail]
+  ? [Exclude<AfterIn<Head>, Done>] extends [never]
+    ? HasCycle<Tail, Done | IsIn<Head>, Left, true>
+    : HasCycle<Tail, Done, [Head, ...Left], Moved>
+  : Left extends readonly []
+    ? false
+    : Moved extends true
+      ? HasCycle<Left, Done>
+      : true;
+export type IsIn<Turn> = Turn extends `is ${infer Place}` ? Place : never;
+export type AfterIn<Turn> = Turn extends `after ${infer Place}` ? Place : never;
+
+export type Waiter<W extends string> = W extends `${infer Place}>${string}` ? Place : never;
+export type WaitedFor<W extends string> = W extends `${string}>${infer Place}` ? Place : never;
+
+/** Takes away, round by round, waits for what waits for nothing; what is left is in a cycle or behind one. */
+export type Stuck<W extends string> =
+  Extract<W, `${string}>${Waiter<W>}`> extends infer Left extends string
+    ? [W] extends [Left]
+      ? W
+      : Stuck<Left>
+    : never;
+
+/** Takes away, round by round, waits of what nothing waits for; what is left is in a cycle or before one. */
+export type Needed<W extends string> =
+  Extract<W, `${WaitedFor<W>}>${string}`> extends infer Left extends string
+    ? [W] extends [Left]
+      ? W
+      : Needed<Left>
+    : never;
+
+/** The waits that are part of a cycle. */
+export type CyclicWaits<S extends readonly unknown[], W extends string> =
+  HasCycle<Turns<S, AfterTable<W, S>>> extends true ? Needed<Stuck<W>> : never;
+
+/** For each task that waits in a cycle, a sentence about why. */
+export type CycleTable<Wires extends string, L, P extends PlaceTable, Cyclic extends string> = [
+  Cyclic,
+] extends [never]
+  ? unknown
+  : {
+      readonly [Key in Wires as Key extends `${infer Task} ${string} ${infer Provider}`
+        ? WireEnds<P, Task, Provider> extends Cyclic
+          ? Task
+          : never
+        : never]: Key extends `${infer Task} ${infer Value} ${infer Provider}`
+        ? `task '${Task}' requires '${Value}' from task '${Provider}', which in turn waits for it: a cycle`
+        : never;
+    } & LinkCycleTable<L, P, Cyclic>;
+
+export type LinkCycleTable<L, P extends PlaceTable, Cyclic> = {
+  readonly [Each in L as Each extends Link
+    ? LinkEnds<P, Each> extends Cyclic
+      ? NamesOf<Each[1]>
+      : never
+    : never]: Each extends Link
+    ? `task '${NamesOf<Each[1]>}' is linked to run after task '${NamesOf<Each[0]>}', which in turn waits for it: a cycle`
+    : never;
+};
+
+export type FoldSiblings<
+  Items extends readonly unknown[],
+  L,
+  W extends SiblingWires,
+  Wires extends string,
+  P extends PlaceTable,
+> = Result<
+  Items,
+  W & {
+    readonly unmet: W['isOpen'] extends true ? never : Exclude<W['needs'], Met<Wires>>;
+  },
+  unknown,
+  DoubledTable<W['doubled']> & AmbiguousTable<W['ambiguous']>,
+  CycleTable<Wires, L, P, CyclicWaits<Steps<Items>, Waits<Wires, L, P>>>
+>;
+
+/** The items of a graph, with its links. */
+export type FoldGraph<
+  Items extends readonly unknown[],
+  L extends readonly unknown[],
+> = number extends Items['length']
+  ? UnknownFold
+  : WireSiblings<Steps<Items>> extends infer W extends SiblingWires
+    ? SiblingWireKeys<Steps<Items>, W['gives']> extends infer Wires extends string
+      ? FoldSiblings<Items, L[number], W, Wires, Places<Steps<Items>>>
+      : never
+    : never;
+
+/** The links, each one that leads out of the graph replaced by a sentence. */
+export type CheckedLinks<Items extends readonly unknown[], L extends readonly unknown[]> = {
+  [Key in keyof L]: L[Key] extends Link
+    ? readonly [Linked<Places<Steps<Items>>, L[Key][0]>, Linked<Places<Steps<Items>>, L[Key][1]>]
+    : never;
+};
+
+export type Linked<P, I extends Item> = ItemOr<I, Stranger<Exclude<NamesOf<I>, keyof P>>>;
+export type Stranger<Names extends string> = Names extends Names
+  ? `task '${Names}' is not in this graph; only what is can be linked`
+  : never;

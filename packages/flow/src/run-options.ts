@@ -1,0 +1,112 @@
+import type {
+  AtomRecord,
+  Clock,
+  Failure,
+  Logger,
+  Payload,
+  Random,
+  RecordedError,
+  TaskState,
+} from '@holdfast/core';
+import type { AnyFlow } from './flow.ts';
+
+/** Tasks of one flow that run at once, unless the run says otherwise. */
+export const DEFAULT_TASK_CONCURRENCY = 8;
+
+/** Waits that last longer than this end a run as 'waiting', unless the run says otherwise. */
+export const DEFAULT_RELEASE_AFTER_MS = 5000;
+
+/** How long a run that is stopped waits for user code, and for a commit under way, to end. */
+export const STOP_GRACE_MS = 2000;
+
+/** Progress is written at most this often. */
+export const PROGRESS_INTERVAL_MS = 1000;
+
+/** Records in one checkpoint, and in `uncommitted`. */
+export const CHECKPOINT_RECORDS_MAX = 100;
+
+/** Bytes of results and failures in one checkpoint; a single record may be larger. */
+export const CHECKPOINT_BYTES_MAX = 524_288;
+
+/** Whose run it is. */
+export interface RunIdentity {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly worker: string;
+  readonly fence: bigint;
+}
+
+/** What `runFlow` takes. */
+export interface RunOptions {
+  readonly flow: AnyFlow;
+  /** Decoded and validated by the run. A bad input is a terminal failure, not an exception. */
+  readonly input: Payload;
+  readonly identity: RunIdentity;
+  /** The checkpoints of earlier attempts; those of tasks that the flow doesn't have are left alone. */
+  readonly atoms: readonly AtomRecord[];
+  /**
+   * Makes the records durable: all or none. Called again only after the call before has ended, with
+   * 1 to {@link CHECKPOINT_RECORDS_MAX} records. When it rejects, the run stops and rejects with
+   * the same error.
+   */
+  readonly checkpoint: (atoms: readonly AtomRecord[]) => Promise<void>;
+  /** Cancel, drain, lost lease, deadline. Running tasks get it, and the run ends 'stopped'. */
+  readonly signal: AbortSignal;
+  /** Tasks at once within the flow; 1 = serial. Default {@link DEFAULT_TASK_CONCURRENCY}. */
+  readonly concurrency?: number | undefined;
+  /** Default {@link DEFAULT_RELEASE_AFTER_MS}. `Infinity` waits here, however long it takes. */
+  readonly releaseAfterMs?: number | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer?: RunObserver | undefined;
+}
+
+/** A call of user code. */
+export interface TaskCallInfo {
+  readonly task: string;
+  readonly kind: 'execute' | 'revert';
+  /** The number of the try; a repeat of a try that a crash cut off has the same. */
+  readonly try: number;
+  /** How often `execute` of the task was called by now, repeats included. */
+  readonly execution: number;
+  readonly idempotencyKey: string;
+}
+
+/** Watches a run. None of its functions may throw: that would be a defect, and ends the run with it. */
+export interface RunObserver {
+  /** Runs user code, inside a span for example; calls `run` exactly once and returns what it returns. */
+  around?<T>(call: TaskCallInfo, run: () => Promise<T>): Promise<T>;
+  /** A task changed its state; not yet durable. */
+  transition?(record: AtomRecord, previous: TaskState): void;
+  /** These records are durable now. */
+  committed?(records: readonly AtomRecord[]): void;
+  /** A task reported an error that doesn't end it. */
+  recordedError?(task: string, error: RecordedError): void;
+}
+
+/**
+ * How a run ended. `uncommitted` are the last records, at most {@link CHECKPOINT_RECORDS_MAX} give
+ * or take the tasks that ran: the caller commits them together with what it makes of the result.
+ */
+export type RunResult =
+  | {
+      readonly kind: 'succeeded';
+      readonly output: Payload;
+      readonly uncommitted: readonly AtomRecord[];
+    }
+  /** After everything was reverted, as far as that succeeded. */
+  | {
+      readonly kind: 'failed';
+      readonly failure: Failure;
+      readonly uncommitted: readonly AtomRecord[];
+    }
+  /** Nothing can be done before `untilUnixMs`. */
+  | {
+      readonly kind: 'waiting';
+      readonly untilUnixMs: number;
+      readonly reason: string;
+      readonly uncommitted: readonly AtomRecord[];
+    }
+  /** The signal aborted. */
+  | { readonly kind: 'stopped'; readonly uncommitted: readonly AtomRecord[] };

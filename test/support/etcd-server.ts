@@ -1,0 +1,353 @@
+// Real etcd servers for tests and benches: free loopback ports, a temporary folder, and every way of
+// ending that a machine knows (SIGTERM, SIGKILL, SIGSTOP) followed by a restart on the same data.
+//
+// Nothing is left running: `stop` waits for the end and removes the folder; when the process that
+// started them ends without it, an exit hook kills what is left, and where `setpriv` is installed
+// the kernel does so even after a SIGKILL.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Certificates } from './certificates.ts';
+
+const ETCD = process.env['HOLDFAST_TEST_ETCD'] ?? '/usr/bin/etcd';
+const SETPRIV = '/usr/bin/setpriv';
+const START_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 10_000;
+const START_TRIES = 3;
+const LINES_KEPT = 20;
+const READY_LINE = /serving client traffic/;
+const PORT_TAKEN_LINE = /address already in use/;
+
+export interface EtcdUser {
+  readonly name: string;
+  readonly password: string;
+  /** The user may read and write keys that start with this, and no others; default: all keys. */
+  readonly prefix?: string | undefined;
+}
+
+export interface EtcdServerOptions {
+  /** Turns authentication on and creates this user (besides root, which keeps the same password). */
+  readonly user?: EtcdUser | undefined;
+  /** Serves clients over TLS with these certificates and asks each client for one of its own. */
+  readonly tls?: Certificates | undefined;
+  /** Further command-line flags. */
+  readonly args?: readonly string[] | undefined;
+}
+
+/** One running etcd; disposing stops it. */
+export interface EtcdServer extends AsyncDisposable {
+  /** HOST:PORT for clients; the same over restarts. */
+  readonly endpoint: string;
+  /** The process id of the present incarnation. */
+  readonly pid: number;
+  /** SIGKILL; resolves when the process is gone. The data stays for `restart`. */
+  kill(): Promise<void>;
+  /** SIGSTOP: connections stay open and nobody answers. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
+  /** Ends the process in order if it runs, and starts it again on the same ports and data. */
+  restart(): Promise<void>;
+  /** Ends the process for good and removes its data. */
+  stop(): Promise<void>;
+  /** One call of etcd's JSON gateway, such as `/v3/lease/revoke`; resolves with the answer. */
+  call(path: string, body: unknown): Promise<unknown>;
+}
+
+/** Several etcd servers that form one cluster; disposing stops all of them. */
+export interface EtcdCluster extends AsyncDisposable {
+  readonly members: readonly EtcdServer[];
+  readonly endpoints: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** Starts one etcd server and resolves when it serves clients. */
+export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
+  for (let tryNumber = 1; ; tryNumber += 1) {
+    const [clientPort, peerPort] = await freePorts(2);
+    const process = new EtcdProcess({
+      clientPort,
+      peerPort,
+      name: 'test',
+      initialCluster: `test=http://127.0.0.1:${peerPort}`,
+      options,
+    });
+    try {
+      await process.restart();
+      await enableAuthentication(process, options.user);
+      return process;
+    } catch (error) {
+      await process.stop();
+      // Another process may have taken a port since it was found free.
+      if (tryNumber >= START_TRIES || !PORT_TAKEN_LINE.test(String(error))) throw error;
+    }
+  }
+}
+
+/** Starts a cluster of `size` members (3 by default) and resolves when all of them serve clients. */
+export async function startEtcdCluster(
+  options: EtcdServerOptions & { readonly size?: number | undefined } = {},
+): Promise<EtcdCluster> {
+  const size = options.size ?? 3;
+  const ports = await freePorts(2 * size);
+  const peerPorts = ports.slice(size);
+  const initialCluster = peerPorts
+    .map((port, index) => `test${index}=http://127.0.0.1:${port}`)
+    .join(',');
+  const members = peerPorts.map(
+    (peerPort, index) =>
+      new EtcdProcess({
+        clientPort: ports[index] ?? 0,
+        peerPort,
+        name: `test${index}`,
+        initialCluster,
+        options,
+      }),
+  );
+  const stop = async (): Promise<void> => {
+    await Promise.all(members.map((member) => member.stop()));
+  };
+  try {
+    await Promise.all(members.map((member) => member.restart()));
+    const first = members[0];
+    if (first) await enableAuthentication(first, options.user);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    members,
+    endpoints: members.map((member) => member.endpoint),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+interface EtcdProcessOptions {
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly name: string;
+  readonly initialCluster: string;
+  readonly options: EtcdServerOptions;
+}
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+class EtcdProcess implements EtcdServer {
+  readonly endpoint: string;
+  readonly #settings: EtcdProcessOptions;
+  #folder: string | undefined;
+  #child: ChildProcess | undefined;
+  #exited: Promise<void> = Promise.resolve();
+
+  constructor(settings: EtcdProcessOptions) {
+    this.#settings = settings;
+    this.endpoint = `127.0.0.1:${settings.clientPort}`;
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error(`etcd at ${this.endpoint} does not run`);
+    return pid;
+  }
+
+  async restart(): Promise<void> {
+    await this.#end('SIGTERM');
+    this.#folder ??= await mkdtemp(join(tmpdir(), 'holdfast-etcd-'));
+    const command = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ETCD] : [ETCD];
+    const [file = ETCD, ...prefix] = command;
+    const child = spawn(file, [...prefix, ...this.#args(this.#folder)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env['PATH'] },
+    });
+    this.#child = child;
+    running.add(child);
+    this.#exited = new Promise((resolve) => {
+      const finish = (): void => {
+        running.delete(child);
+        resolve();
+      };
+      child.once('exit', finish);
+      child.once('error', finish);
+    });
+    await waitUntilReady(child, this.endpoint);
+  }
+
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  pause(): void {
+    process.kill(this.pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.pid, 'SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    // Its data goes too, so there is nothing that an orderly end would save.
+    await this.#end('SIGKILL');
+    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async call(path: string, body: unknown): Promise<unknown> {
+    const { tls } = this.#settings.options;
+    return JSON.parse(await postJson({ endpoint: this.endpoint, tls, path, body })) as unknown;
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    // A paused process acts on SIGTERM only once it runs again.
+    if (signal === 'SIGTERM') child.kill('SIGCONT');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #args(folder: string): string[] {
+    const { clientPort, peerPort, name, initialCluster, options } = this.#settings;
+    const clientUrl = `${options.tls ? 'https' : 'http'}://127.0.0.1:${clientPort}`;
+    const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const tlsArgs = options.tls
+      ? [
+          ...['--client-cert-auth', '--trusted-ca-file', options.tls.ca],
+          ...['--cert-file', options.tls.serverCert, '--key-file', options.tls.serverKey],
+        ]
+      : [];
+    return [
+      ...['--name', name, '--data-dir', folder, '--logger', 'zap'],
+      ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
+      ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
+      ...['--initial-cluster', initialCluster],
+      ...tlsArgs,
+      ...(options.args ?? []),
+    ];
+  }
+}
+
+function waitUntilReady(child: ChildProcess, endpoint: string): Promise<void> {
+  const stderr = child.stderr;
+  if (!stderr) throw new Error('etcd was started without a pipe for its log');
+  const lastLines: string[] = [];
+  return new Promise((resolve, reject) => {
+    const fail = (what: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`etcd at ${endpoint} ${what}; its last lines:\n${lastLines.join('\n')}`));
+    };
+    const timer = setTimeout(
+      () => fail(`was not ready after ${START_TIMEOUT_MS} ms`),
+      START_TIMEOUT_MS,
+    );
+    child.once('error', (error) => fail(`could not be started: ${error.message}`));
+    child.once('close', (code, signal) => fail(`ended with ${code ?? signal}`));
+    // The log is read to the end, so that a full pipe never stops the server.
+    createInterface({ input: stderr }).on('line', (line) => {
+      lastLines.push(line);
+      if (lastLines.length > LINES_KEPT) lastLines.shift();
+      if (!READY_LINE.test(line)) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** Ports that nobody listened on a moment ago, all different. */
+async function freePorts(count: number): Promise<[number, number, ...number[]]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port was given');
+    return address.port;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const [first, second, ...rest] = ports;
+  if (first === undefined || second === undefined) throw new Error('at least two ports are needed');
+  return [first, second, ...rest];
+}
+
+async function enableAuthentication(server: EtcdServer, user: EtcdUser | undefined): Promise<void> {
+  if (!user) return;
+  const call = (path: string, body: unknown): Promise<unknown> => server.call(path, body);
+  const prefix = Buffer.from(user.prefix ?? '');
+  const permission = {
+    permType: 'READWRITE',
+    key: (user.prefix === undefined ? Buffer.of(0) : prefix).toString('base64'),
+    range_end: (user.prefix === undefined ? Buffer.of(0) : rangeEnd(prefix)).toString('base64'),
+  };
+  await call('/v3/auth/role/add', { name: 'root' });
+  await call('/v3/auth/user/add', { name: 'root', password: user.password });
+  await call('/v3/auth/user/grant', { user: 'root', role: 'root' });
+  await call('/v3/auth/role/add', { name: 'holdfast' });
+  await call('/v3/auth/role/grant', { name: 'holdfast', perm: permission });
+  if (user.name !== 'root') {
+    await call('/v3/auth/user/add', { name: user.name, password: user.password });
+    await call('/v3/auth/user/grant', { user: user.name, role: 'holdfast' });
+  }
+  await call('/v3/auth/enable', {});
+}
+
+/** The first key after all those that start with `prefix`. */
+function rangeEnd(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix);
+  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
+  return end;
+}
+
+async function postJson(call: {
+  readonly endpoint: string;
+  readonly tls: Certificates | undefined;
+  readonly path: string;
+  readonly body: unknown;
+}): Promise<string> {
+  const { endpoint, tls, path, body } = call;
+  const secrets = tls && {
+    ca: await readFile(tls.ca),
+    cert: await readFile(tls.clientCert),
+    key: await readFile(tls.clientKey),
+  };
+  return new Promise((resolve, reject) => {
+    const url = `${tls ? 'https' : 'http'}://${endpoint}${path}`;
+    const options = { method: 'POST', agent: false, ...secrets };
+    const request = tls ? httpsRequest(url, options) : httpRequest(url, options);
+    request.once('error', reject);
+    request.once('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.once('end', () => {
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`etcd at ${endpoint} refused ${path}: ${text}`));
+      });
+    });
+    request.end(JSON.stringify(body));
+  });
+}

@@ -1,0 +1,137 @@
+// Flows whose tasks write what they do into an outside ledger: a file of lines, each appended in one
+// write. It is the witness of the system tests, and independent of the board.
+//
+// A task writes a `start` line, waits while its gate file is missing (where it was given one), and
+// writes an `effect` line. What the ledger holds after a test is judged by ledger.ts.
+import { access, appendFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Flow, flow, linear, type TaskContext, task } from '@holdfast/flow';
+import { z } from 'zod';
+
+const GATE_POLL_MS = 10;
+
+const input = {
+  ledger: z.string(),
+  /** The middle task waits until this file exists; empty = it doesn't wait. */
+  gate: z.string(),
+};
+
+/** One line of the ledger. */
+export interface LedgerLine {
+  readonly what: 'start' | 'effect';
+  readonly jobId: string;
+  readonly task: string;
+  readonly try: number;
+  readonly attempt: number;
+  readonly fence: string;
+  readonly key: string;
+  readonly pid: number;
+  readonly atUnixMs: number;
+}
+
+interface LedgerInput {
+  readonly ledger: string;
+  readonly gate: string;
+}
+
+async function note(path: string, what: LedgerLine['what'], ctx: TaskContext): Promise<void> {
+  const line: LedgerLine = {
+    what,
+    jobId: ctx.jobId,
+    task: ctx.task,
+    try: ctx.try,
+    attempt: ctx.attempt,
+    fence: ctx.fence.toString(),
+    key: ctx.idempotencyKey,
+    pid: process.pid,
+    atUnixMs: Date.now(),
+  };
+  await appendFile(path, `${JSON.stringify(line)}\n`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Waits for the gate; a task that is told to stop, stops. */
+async function passGate(gate: string, signal: AbortSignal): Promise<void> {
+  while (gate !== '' && !(await exists(gate))) {
+    signal.throwIfAborted();
+    await delay(GATE_POLL_MS);
+  }
+}
+
+async function step({ ledger, gate }: LedgerInput, ctx: TaskContext): Promise<void> {
+  await note(ledger, 'start', ctx);
+  await passGate(gate, ctx.signal);
+  await note(ledger, 'effect', ctx);
+}
+
+const one = task({
+  name: 'one',
+  requires: { ledger: input.ledger },
+  provides: { first: z.number() },
+  async execute({ ledger }, ctx) {
+    await step({ ledger, gate: '' }, ctx);
+    return { first: 1 };
+  },
+});
+
+const two = task({
+  name: 'two',
+  requires: { ...input, first: z.number() },
+  provides: { second: z.number() },
+  async execute({ ledger, gate, first }, ctx) {
+    await step({ ledger, gate }, ctx);
+    return { second: first + 1 };
+  },
+});
+
+const three = task({
+  name: 'three',
+  requires: { ledger: input.ledger, second: z.number() },
+  provides: { third: z.number() },
+  async execute({ ledger, second }, ctx) {
+    await step({ ledger, gate: '' }, ctx);
+    return { third: second + 1 };
+  },
+});
+
+/** Three tasks in a row; the second may be held by a gate. */
+export const ledgerSteps: Flow<LedgerInput, { first: number; second: number; third: number }> =
+  flow({
+    name: 'ledger-steps',
+    input: z.object(input),
+    body: linear('steps', one, two, three),
+  });
+
+/** Ignores its signal on purpose: it goes on when the gate opens, however late that is. */
+export const ledgerDeaf: Flow<LedgerInput, { done: boolean }> = flow({
+  name: 'ledger-deaf',
+  input: z.object(input),
+  body: task({
+    name: 'deaf',
+    requires: input,
+    provides: { done: z.boolean() },
+    async execute({ ledger, gate }, ctx) {
+      await note(ledger, 'start', ctx);
+      await passGate(gate, new AbortController().signal);
+      await note(ledger, 'effect', ctx);
+      return { done: true };
+    },
+  }),
+});
+
+/** Kills the process that runs it. */
+export const poison: Flow<object, object> = flow({
+  name: 'poison',
+  body: task({
+    name: 'bite',
+    execute: () => {
+      process.kill(process.pid, 'SIGKILL');
+    },
+  }),
+});

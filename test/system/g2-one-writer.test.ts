@@ -1,0 +1,55 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Cluster, type ClusterStore, eventually } from '../support/cluster.ts';
+import { readLedger } from '../support/ledger.ts';
+import type { ledgerDeaf } from '../support/ledger-flows.ts';
+
+describe('G2: one writer', () => {
+  it.each<ClusterStore>(['etcd', 'sqlite'])(
+    'a worker that was stopped past its lease and wakes can write nothing, and its late write is counted (%s)',
+    async (store) => {
+      await using cluster = await Cluster.open(store);
+      const { client } = await cluster.startServer();
+      const zombie = await cluster.startWorker({ name: 'zombie', leaseTtlMs: 1500 });
+      const gate = join(cluster.folder, 'gate');
+      const job = await client.post<typeof ledgerDeaf>('ledger-deaf', {
+        ledger: cluster.ledger,
+        gate,
+      });
+      await eventually(
+        'the task has started',
+        async () => (await readLedger(cluster.ledger)).length > 0,
+      );
+
+      zombie.signal('SIGSTOP', true);
+      await cluster.startWorker({ name: 'heir', leaseTtlMs: 1500 });
+      await eventually('the job is taken over', async () => (await job.get()).status.attempt === 2);
+      await writeFile(gate, '');
+      expect(await job.result({ deadlineMs: 30_000 })).toEqual({ done: true });
+      const after = await cluster.board.getJob(job.id);
+      expect(after?.status.phase.kind).toBe('succeeded');
+
+      zombie.signal('SIGCONT', true);
+      await eventually('the zombie has noticed', async () =>
+        zombie.log.some((line) => line.msg.startsWith('attempt lost')),
+      );
+      // It had its result in hand when it woke, or was told to stop first: either way nothing changed.
+      expect(await cluster.board.getJob(job.id)).toEqual(after);
+      expect(after?.status.attempts.map(({ number, end }) => [number, end])).toEqual([
+        [1, 'lost'],
+        [2, 'succeeded'],
+      ]);
+      const fences = (await readLedger(cluster.ledger))
+        .filter((line) => line.what === 'start')
+        .map((line) => BigInt(line.fence));
+      expect(fences).toHaveLength(2);
+      expect(fences[1]).toBeGreaterThan(fences[0] ?? 0n);
+      await eventually(
+        'the zombie joins again as another worker',
+        async () =>
+          (await cluster.liveWorkers()).filter((id) => id.startsWith('zombie-')).length === 1,
+      );
+    },
+  );
+});
