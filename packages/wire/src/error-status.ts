@@ -60,8 +60,8 @@ export const RETRY_DELAY_MS = 250;
 /** Characters of a status message (E3). */
 export const STATUS_MESSAGE_LENGTH = 1024;
 /** Characters of the path and of the description of one field violation (E3). */
-export const VIOLATION_FIELD_LENGTH = 256;
-export const VIOLATION_DESCRIPTION_LENGTH = 512;
+const VIOLATION_FIELD_LENGTH = 256;
+const VIOLATION_DESCRIPTION_LENGTH = 512;
 /** Bytes of all field violations of one error (E3); further ones are only counted. */
 export const VIOLATIONS_BYTES = 3072;
 

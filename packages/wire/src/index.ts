@@ -25,7 +25,9 @@ export type {
 export {
   FlowService,
   file_holdfast_v1_flow_service,
+  GetFlowRequestSchema,
   GetFlowResponseSchema,
+  ListFlowsRequestSchema,
   ListFlowsResponseSchema,
 } from './gen/holdfast/v1/flow_service_pb.ts';
 export type {
@@ -50,16 +52,24 @@ export type {
   WatchJobResponse,
 } from './gen/holdfast/v1/job_service_pb.ts';
 export {
+  CancelJobRequestSchema,
   CancelJobResponseSchema,
   file_holdfast_v1_job_service,
+  GetJobRequestSchema,
   GetJobResponseSchema,
+  JobSchema,
   JobService,
+  ListJobsRequestSchema,
   ListJobsResponseSchema,
   NewJobSchema,
+  PostJobRequestSchema,
   PostJobResponseSchema,
+  PostJobsRequestSchema,
   PostJobsResponseSchema,
   PostResultSchema,
+  ReviveJobRequestSchema,
   ReviveJobResponseSchema,
+  WatchJobRequestSchema,
   WatchJobResponseSchema,
 } from './gen/holdfast/v1/job_service_pb.ts';
 export type {
@@ -70,8 +80,10 @@ export type {
   WorkerListing,
 } from './gen/holdfast/v1/worker_service_pb.ts';
 export {
+  DrainWorkerRequestSchema,
   DrainWorkerResponseSchema,
   file_holdfast_v1_worker_service,
+  ListWorkersRequestSchema,
   ListWorkersResponseSchema,
   WorkerService,
 } from './gen/holdfast/v1/worker_service_pb.ts';

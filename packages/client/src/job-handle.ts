@@ -1,0 +1,127 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  decodeJson,
+  FailedPreconditionError,
+  HoldfastError,
+  isFinal,
+  type JobId,
+  type JobStatus,
+} from '@holdfast/core';
+import {
+  CancelJobRequestSchema,
+  GetJobRequestSchema,
+  grpcServiceDefinition,
+  JobService,
+  type JobViewFields,
+  jobFromProto,
+  jobStatusFromProto,
+} from '@holdfast/wire';
+import type { Channel } from './channel.ts';
+import type { CallOptions } from './client-settings.ts';
+import { JobCancelledError, JobFailedError } from './job-errors.ts';
+import { watchJob } from './job-watch.ts';
+
+const METHODS = grpcServiceDefinition(JobService);
+
+/** A job that was posted, and what became of it. */
+export class JobHandle<Output = unknown> {
+  readonly id: JobId;
+  /** False when the post found the job of an earlier post with the same idempotency key. */
+  readonly created: boolean;
+  readonly #channel: Channel;
+
+  constructor(channel: Channel, job: { readonly id: JobId; readonly created: boolean }) {
+    this.#channel = channel;
+    this.id = job.id;
+    this.created = job.created;
+  }
+
+  /**
+   * Waits for the job and resolves to the flow's output. Throws JobFailedError with the flow's
+   * failure, JobCancelledError, or DEADLINE_EXCEEDED when `deadlineMs` passes first; default:
+   * unlimited. The job goes on when the wait ends early.
+   */
+  async result(options: CallOptions = {}): Promise<Output> {
+    for await (const view of this.watch(options)) {
+      if (isFinal(view.status.phase.kind)) return outputOf<Output>(view);
+    }
+    throw new HoldfastError('INTERNAL', `the watch of job ${this.id} ended before the job did`);
+  }
+
+  /** The job's state now. Throws NotFoundError once its retention is over. */
+  async status(options: CallOptions = {}): Promise<JobStatus> {
+    return (await this.get(options)).status;
+  }
+
+  /** All that is known of the job now. Throws NotFoundError once its retention is over. */
+  async get(options: CallOptions = {}): Promise<JobViewFields> {
+    const request = create(GetJobRequestSchema, { id: this.id });
+    const { job } = await this.#channel.unary(METHODS.getJob, request, {
+      ...options,
+      isIdempotent: true,
+    });
+    return jobFromProto(present(job, 'job'));
+  }
+
+  /**
+   * Yields the job as it is, then after changes, and ends after its final state; survives restarts
+   * of the server. `deadlineMs` is for the whole watch; default: unlimited.
+   */
+  watch(options: CallOptions = {}): AsyncIterable<JobViewFields> {
+    return watchJob(this.#channel, this.id, options);
+  }
+
+  /**
+   * Cancels the job: at once when it waits; when it runs, its tasks are told to stop and it ends
+   * cancelled. Resolves to the status after the request. Throws FailedPreconditionError when the
+   * job has ended otherwise.
+   */
+  async cancel(
+    options: CallOptions & { readonly reason?: string | undefined } = {},
+  ): Promise<JobStatus> {
+    const request = create(CancelJobRequestSchema, { id: this.id, reason: options.reason ?? '' });
+    const { status } = await this.#channel.unary(METHODS.cancelJob, request, {
+      ...options,
+      isIdempotent: true,
+    });
+    return jobStatusFromProto(present(status, 'status'));
+  }
+}
+
+/** A field that every answer of the server has. */
+export function present<T>(value: T | undefined, field: string): T {
+  if (value !== undefined) return value;
+  throw new HoldfastError('INTERNAL', `the answer of the server lacks the field ${field}`);
+}
+
+function outputOf<Output>(view: JobViewFields): Output {
+  const { phase, id } = view.status;
+  switch (phase.kind) {
+    case 'succeeded':
+      return decodeOutput(view) as Output; // The flow's type says what its workers return.
+    case 'failed':
+    case 'dead':
+      throw new JobFailedError(view, phase.kind, phase.failure);
+    case 'cancelled':
+      throw new JobCancelledError(view);
+    case 'scheduled':
+    case 'ready':
+    case 'running':
+      throw new HoldfastError('INTERNAL', `job ${id} has no outcome while it is ${phase.kind}`);
+    default:
+      return phase satisfies never;
+  }
+}
+
+function decodeOutput(view: JobViewFields): unknown {
+  if (view.output === undefined) return undefined;
+  try {
+    return decodeJson(view.output);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FailedPreconditionError(
+      `the output of job ${view.status.id} cannot be decoded: ${reason}; take its bytes from get()`,
+      { ids: { jobId: view.status.id }, cause },
+    );
+  }
+}

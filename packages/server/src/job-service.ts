@@ -1,0 +1,157 @@
+import { create, type MessageShape } from '@bufbuild/protobuf';
+import type { UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Board, NewJob, PostResult } from '@holdfast/board';
+import {
+  HoldfastError,
+  InvalidArgumentError,
+  type JobId,
+  LIMITS,
+  NotFoundError,
+  parseJobId,
+} from '@holdfast/core';
+import {
+  type CancelJobRequest,
+  CancelJobResponseSchema,
+  type GetJobRequest,
+  GetJobResponseSchema,
+  jobStatusToProto,
+  jobSummaryToProto,
+  jobToProto,
+  type ListJobsRequest,
+  ListJobsResponseSchema,
+  type PostJobRequest,
+  PostJobResponseSchema,
+  type PostJobsRequest,
+  PostJobsResponseSchema,
+  PostResultSchema,
+  type ReviveJobRequest,
+  ReviveJobResponseSchema,
+  type WatchJobRequest,
+  type WatchJobResponse,
+  WatchJobResponseSchema,
+} from '@holdfast/wire';
+import { FieldViolations } from './field-violations.ts';
+import { parseJobQuery } from './listing-validation.ts';
+import { type AdmissionParts, admitJobs, type PostedJob } from './post-admission.ts';
+import { startPostSpan, traceContextOfCall } from './post-span.ts';
+import { type CallContext, type CallParts, streamCall, unaryCall } from './rpc-call.ts';
+
+/** Characters of the reason of a cancel. */
+const CANCEL_REASON_LENGTH = 4096;
+
+/** What the service stands on. */
+export interface JobServiceParts extends CallParts, AdmissionParts {
+  readonly board: Board;
+}
+
+/** JobService, by the local names of its methods. */
+export function createJobService(parts: JobServiceParts): UntypedServiceImplementation {
+  const { board } = parts;
+  return {
+    postJob: unaryCall(parts, (request: PostJobRequest, call) => postJob(parts, request, call)),
+    postJobs: unaryCall(parts, (request: PostJobsRequest, call) => postJobs(parts, request, call)),
+    getJob: unaryCall(parts, async (request: GetJobRequest) => {
+      const id = parseJobId(request.id);
+      const view = await board.getJob(id);
+      if (!view) throw jobNotFound(id);
+      return create(GetJobResponseSchema, { job: jobToProto(view) });
+    }),
+    listJobs: unaryCall(parts, async (request: ListJobsRequest) => {
+      const page = await board.listJobs(parseJobQuery(request));
+      return create(ListJobsResponseSchema, {
+        jobs: page.jobs.map(jobSummaryToProto),
+        nextPageToken: page.nextPageToken ?? '',
+      });
+    }),
+    watchJob: streamCall(parts, (request: WatchJobRequest, call) => watch(board, request, call)),
+    cancelJob: unaryCall(parts, async (request: CancelJobRequest) => {
+      const violations = new FieldViolations();
+      violations.length('reason', request.reason, CANCEL_REASON_LENGTH);
+      violations.attempt(() => parseJobId(request.id));
+      violations.throwIfAny();
+      const status = await board.cancel(parseJobId(request.id), { reason: request.reason });
+      return create(CancelJobResponseSchema, { status: jobStatusToProto(status) });
+    }),
+    reviveJob: unaryCall(parts, async (request: ReviveJobRequest) => {
+      const status = await board.revive(parseJobId(request.id));
+      return create(ReviveJobResponseSchema, { status: jobStatusToProto(status) });
+    }),
+  };
+}
+
+async function postJob(
+  parts: JobServiceParts,
+  request: PostJobRequest,
+  call: CallContext,
+): Promise<MessageShape<typeof PostJobResponseSchema>> {
+  const [result] = await post(parts, [{ message: request.job, path: 'job' }], call);
+  if (result?.kind !== 'posted') {
+    throw result?.error ?? new HoldfastError('INTERNAL', 'the board gave no verdict on a post');
+  }
+  return create(PostJobResponseSchema, { id: result.id, created: result.created });
+}
+
+async function postJobs(
+  parts: JobServiceParts,
+  request: PostJobsRequest,
+  call: CallContext,
+): Promise<MessageShape<typeof PostJobsResponseSchema>> {
+  const count = request.jobs.length;
+  if (count > LIMITS.jobsPerPost) {
+    throw new InvalidArgumentError('jobs', {
+      value: `${count} jobs`,
+      allowed: `at most ${LIMITS.jobsPerPost} in one request`,
+    });
+  }
+  const posted = request.jobs.map((message, index) => ({ message, path: `jobs[${index}]` }));
+  const results = await post(parts, posted, call);
+  return create(PostJobsResponseSchema, { results: results.map(postResultToProto) });
+}
+
+/** Lets the jobs in, all or none, and posts them, each with a verdict and a span of its own. */
+async function post(
+  parts: JobServiceParts,
+  posted: readonly PostedJob[],
+  call: CallContext,
+): Promise<readonly PostResult[]> {
+  const jobs = await admitJobs(posted, parts);
+  const callTrace = traceContextOfCall(call.metadata);
+  call.throwIfEnded();
+  const spans = jobs.map(({ flow, queue, trace }) =>
+    startPostSpan({ flow, queue, parent: trace ?? callTrace }),
+  );
+  const traced: NewJob[] = jobs.map((job, index) => ({ ...job, trace: spans[index]?.context }));
+  const results = await parts.board.post(traced);
+  for (const [index, result] of results.entries()) {
+    if (result.kind === 'posted') spans[index]?.posted(result.id);
+    else spans[index]?.refused(result.error);
+  }
+  return results;
+}
+
+function postResultToProto(result: PostResult): MessageShape<typeof PostResultSchema> {
+  return result.kind === 'posted'
+    ? create(PostResultSchema, { id: result.id, created: result.created })
+    : create(PostResultSchema, {
+        errorCode: result.error.code,
+        errorMessage: result.error.message,
+      });
+}
+
+async function* watch(
+  board: Board,
+  request: WatchJobRequest,
+  call: CallContext,
+): AsyncGenerator<WatchJobResponse> {
+  const id = parseJobId(request.id);
+  for await (const view of board.watchJob(id, { signal: call.signal })) {
+    yield create(WatchJobResponseSchema, { job: jobToProto(view) });
+  }
+}
+
+function jobNotFound(id: JobId): NotFoundError {
+  return new NotFoundError(
+    `there is no job ${id}; it may have been removed at the end of its retention`,
+    { ids: { jobId: id } },
+  );
+}

@@ -1,0 +1,25 @@
+/** What one server takes and how long it waits. */
+export interface ServerLimits {
+  /** Bytes of one request; a bulk post has to fit. */
+  readonly requestBytes: number;
+  /** Bytes of one response; a job with all its checkpoints has to fit. */
+  readonly responseBytes: number;
+  /** Calls at once on one connection; further ones wait at the client. */
+  readonly callsPerConnection: number;
+  /** How long `stop` waits for calls that are being answered, in milliseconds. */
+  readonly stopGraceMs: number;
+  /** A connection that was silent this long is asked for a sign of life, in milliseconds. */
+  readonly keepaliveMs: number;
+  /** … and is closed when none comes within this time, in milliseconds. */
+  readonly keepaliveTimeoutMs: number;
+}
+
+/** 16 MiB in, 64 MiB out, 10,000 calls on a connection, 10 s to finish. */
+export const SERVER_LIMITS: ServerLimits = {
+  requestBytes: 16_777_216,
+  responseBytes: 67_108_864,
+  callsPerConnection: 10_000,
+  stopGraceMs: 10_000,
+  keepaliveMs: 20_000,
+  keepaliveTimeoutMs: 10_000,
+};
