@@ -1,4 +1,4 @@
-import { encodeJson, OutcomeUnknownError, toFailure } from '@holdfast/core';
+import { encodeJson, OutcomeUnknownError, SessionLostError, toFailure } from '@holdfast/core';
 import { describe, expect, it } from 'vitest';
 import type { Claim } from './claim.ts';
 import type { Member } from './member.ts';
@@ -87,7 +87,8 @@ describe('claims', () => {
     await board.post([newJob()]);
     const { member, die } = await fleet.joinMember(board);
     await die();
-    expect(await member.claim({ limit: 1 })).toEqual([]);
+    await expect(member.claim({ limit: 1 })).rejects.toThrow(SessionLostError);
+    expect((await board.listJobs({ states: ['ready'], pageSize: 10 })).jobs).toHaveLength(1);
   });
 
   it('a claim whose answer was lost is found and run', async () => {

@@ -212,6 +212,7 @@ async function takeStep({ fleet, board, ids, workers, held }: World, step: numbe
     await steps[step]?.();
   } catch (error) {
     const code = (error as { code?: unknown }).code; // whatever was thrown, only its code is looked at
-    if (!['CLAIM_LOST', 'FAILED_PRECONDITION', 'NOT_FOUND'].includes(String(code))) throw error;
+    if (!['CLAIM_LOST', 'SESSION_LOST', 'FAILED_PRECONDITION', 'NOT_FOUND'].includes(String(code)))
+      throw error;
   }
 }

@@ -19,6 +19,7 @@ import {
   type Logger,
   type Payload,
   type Random,
+  SessionLostError,
   sleep,
   transitionJob,
   type WorkerId,
@@ -96,6 +97,7 @@ export class Member {
   readonly #held = new Set<JobId>();
   readonly #session: Session;
   #reconcileAtMs = 0;
+  #isExpelled = false;
 
   constructor(parts: MemberParts, info: WorkerInfo, session: Session) {
     this.id = info.id;
@@ -110,7 +112,8 @@ export class Member {
 
   /**
    * Claims up to `limit` jobs (1 to {@link MAX_CLAIMS_AT_ONCE}) of this member's queues and flows,
-   * most urgent first. Empty when there are none, or others were faster.
+   * most urgent first. Empty when there are none, or others were faster. Throws SessionLostError
+   * when this member turns out to have been expelled.
    *
    * `spanId` gives each attempt the span id that its status will carry. Not to be called again
    * before it has returned.
@@ -125,7 +128,9 @@ export class Member {
     const found = await this.#finder.find(Math.min(limit * LOOK_AHEAD, MAX_CLAIMS_AT_ONCE));
     if (found.length === 0) return [];
     const chosen = await this.#choose(found, limit);
-    return await this.#claimAll(chosen, options.spanId ?? (() => undefined));
+    const claims = await this.#claimAll(chosen, options.spanId ?? (() => undefined));
+    if (this.#isExpelled) throw expelledError(this.id);
+    return claims;
   }
 
   /** Wakes when there may be something to claim. Meant for an idle member: each post wakes it. */
@@ -284,13 +289,16 @@ export class Member {
         write: transitionWrites(job.spec, job.status, status),
       });
       if (!result.committed) {
-        observer.claimCollision?.({ queue: job.spec.queue });
+        this.#isExpelled ||= result.failedGuard.kind === 'exists'; // K1
+        if (!this.#isExpelled) observer.claimCollision?.({ queue: job.spec.queue });
         return undefined;
       }
-      this.#held.add(job.spec.id);
       observer.claimed?.({ queue: job.spec.queue, flow: job.spec.flow, waitedMs });
       const fence = result.versionOf(statusGuard(job).key);
-      return await this.#withAtoms({ spec: job.spec, status, fence, control: job.control });
+      const { spec, control } = job;
+      const claim = await this.#withAtoms({ spec, status, fence, control });
+      this.#held.add(spec.id); // Only now: a claim that can't be handed out is one to look up (K2).
+      return claim;
     } catch (error) {
       this.#reconcileAtMs = 0; // K2
       const { code, message } = fromUnknown(error);
@@ -321,8 +329,8 @@ export class Member {
       if (job.status.phase.kind !== 'running' || job.status.phase.worker !== this.id) continue;
       const { spec, status, version, control } = job;
       claims.push(await this.#withAtoms({ spec, status, fence: version, control }));
-      this.#held.add(spec.id);
     }
+    for (const claim of claims) this.#held.add(claim.spec.id);
     this.#reconcileAtMs = clock.monotonicMs() + RECONCILE_MS;
     return claims;
   }
@@ -338,6 +346,13 @@ export class Member {
       throw error;
     }
   }
+}
+
+function expelledError(id: WorkerId): SessionLostError {
+  return new SessionLostError(
+    `worker ${id} was expelled, so it can claim nothing any more; join under a new id`,
+    { ids: { workerId: id } },
+  );
 }
 
 function sharesWork(a: WorkerInfo, b: WorkerInfo): boolean {
