@@ -1,8 +1,9 @@
 // Users, TLS, and processes: who gets at etcd through the driver, and what a process leaves behind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer as createHttpServer } from 'node:http';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import type { Coord } from '@holdfast/coord';
+import type { CommitResult, Coord } from '@holdfast/coord';
 import { type EtcdCoordOptions, openEtcdCoord, parseEtcdUrl } from '@holdfast/coord-etcd';
 import { HoldfastError, sleep, systemClock, systemRandom, UnavailableError } from '@holdfast/core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -39,6 +40,15 @@ async function until(what: string, isTrue: () => boolean | Promise<boolean>): Pr
     if (performance.now() > endsAt) throw new Error(`waited ${WAIT_LIMIT_MS} ms for: ${what}`);
     await sleep(systemClock, 20);
   }
+}
+
+/** Listens on a free port until the test ends; HOST:PORT. */
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  perTest.defer(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return `127.0.0.1:${address.port}`;
 }
 
 /** Uses everything that asks etcd for a permission; resolves with what its session's key came to. */
@@ -90,21 +100,31 @@ describe('user and password', () => {
     }
   });
 
-  it('are shown again by themselves when etcd has forgotten its tokens', async () => {
+  it('are shown again by themselves when etcd does not know the token any more', async () => {
     const server = perTest.use(await startEtcd({ user }));
     const coord = open({ endpoints: [server.endpoint], prefix: '/board', auth, resyncMs: 600_000 });
     await coord.start();
+    const commit = (): Promise<CommitResult> =>
+      coord.commit({ when: [], write: [{ kind: 'put', key: 'k', value }] });
+    const forget = (): Promise<unknown> =>
+      server.call('/v3/auth/user/changepw', { name: user.name, password: user.password });
+    await commit();
+    // A new password ends all tokens of the user, even when it is the old one.
+    await forget();
+    expect((await commit()).committed).toBe(true);
     let wakes = 0;
+    await forget();
     const watch = coord.watch('', () => {
       wakes += 1;
     });
     await watch.armed;
+    await forget();
+    expect((await coord.get(['k'])).size).toBe(1);
     await server.kill();
     await server.restart();
-    await until('the watch is armed anew', () => wakes > 0);
+    await until('the watch is armed anew', () => wakes > 1);
     const before = wakes;
-    const result = await coord.commit({ when: [], write: [{ kind: 'put', key: 'k', value }] });
-    expect(result.committed).toBe(true);
+    await commit();
     await until('the watch wakes', () => wakes > before);
     await watch.close();
   });
@@ -155,14 +175,37 @@ describe('TLS', () => {
   });
 });
 
+it('stop closes every connection', async () => {
+  const server = perTest.use(await startEtcd());
+  const [, port] = server.endpoint.split(':');
+  const sockets = new Set<Socket>();
+  const relay = createServer((socket) => {
+    sockets.add(socket);
+    const onward = connect(Number(port), '127.0.0.1');
+    socket.once('close', () => {
+      sockets.delete(socket);
+      onward.destroy();
+    });
+    socket
+      .on('error', () => {})
+      .pipe(onward.on('error', () => {}))
+      .pipe(socket);
+  });
+  const endpoint = await listen(relay);
+  const coord = open({ endpoints: [endpoint] });
+  await coord.start();
+  await coord.openSession({ ttlMs: 5000 });
+  await coord.watch('', () => {}).armed;
+  expect(sockets.size).toBeGreaterThan(0);
+  await coord.stop();
+  await until('the connections are closed', () => sockets.size === 0);
+});
+
 it('an HTTP server that is no etcd is told from one', async () => {
   const http = createHttpServer((_, response) => response.writeHead(404).end());
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   perTest.defer(() => http.closeAllConnections());
-  perTest.defer(() => void http.close());
-  const address = http.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const error = await failureOf(open({ endpoints: [`127.0.0.1:${address.port}`] }).start());
+  const endpoint = await listen(http);
+  const error = await failureOf(open({ endpoints: [endpoint] }).start());
   expect(error).toBeInstanceOf(UnavailableError);
   expect(error.message).not.toContain('\n');
 });

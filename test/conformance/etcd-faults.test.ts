@@ -166,16 +166,24 @@ describe('etcd that hangs', () => {
     session.lost.addEventListener('abort', () => {
       lostAfterMs = performance.now() - pausedAt;
     });
-    const [commit, read] = await Promise.all([
-      failureOf(pair(coord, 'x')),
-      failureOf(coord.get(['left/x'])),
-    ]);
+    const calls = [failureOf(pair(coord, 'x')), failureOf(coord.get(['left/x']))];
+    // Far more than may be on their way at a time.
+    const queue = Array.from({ length: 2000 }, (_, n) => [
+      failureOf(pair(coord, `queued-${n}`)),
+      failureOf(coord.get([`left/${n}`])),
+    ]).flat();
+    const [commit, read] = await Promise.all(calls);
     expect(performance.now() - pausedAt).toBeLessThan(CALL_DEADLINE_MS + 1500);
     expect(commit).toBeInstanceOf(OutcomeUnknownError);
     expect(read).toBeInstanceOf(UnavailableError);
     expect(session.isTrusted()).toBe(false);
     expect(lostAfterMs).toBeGreaterThan(0);
     expect(lostAfterMs).toBeLessThan(session.ttlMs);
+    const failures = await Promise.all(queue);
+    expect(performance.now() - pausedAt).toBeLessThan(2 * CALL_DEADLINE_MS + 2000);
+    const notSent = failures.filter((failure) => /was not sent/.test(failure.message));
+    expect(notSent.length).toBeGreaterThan(2000);
+    expect(notSent.every((failure) => failure instanceof UnavailableError)).toBe(true);
     server.resume();
     await until('etcd answers', () =>
       coord.get(['left/x']).then(

@@ -56,7 +56,10 @@ export interface EtcdServer extends AsyncDisposable {
   restart(): Promise<void>;
   /** Ends the process for good and removes its data. */
   stop(): Promise<void>;
-  /** One call of etcd's JSON gateway, such as `/v3/lease/revoke`; resolves with the answer. */
+  /**
+   * One call of etcd's JSON gateway, such as `/v3/lease/revoke`; resolves with the answer. Where
+   * authentication is on, it is root's.
+   */
   call(path: string, body: unknown): Promise<unknown>;
 }
 
@@ -80,7 +83,7 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     });
     try {
       await process.restart();
-      await enableAuthentication(process, options.user);
+      await process.enableAuthentication();
       return process;
     } catch (error) {
       await process.stop();
@@ -115,8 +118,8 @@ export async function startEtcdCluster(
   };
   try {
     await Promise.all(members.map((member) => member.restart()));
-    const first = members[0];
-    if (first) await enableAuthentication(first, options.user);
+    // What one member does for users, all learn of.
+    await members[0]?.enableAuthentication();
   } catch (error) {
     await stop();
     throw error;
@@ -147,6 +150,8 @@ class EtcdProcess implements EtcdServer {
   readonly #settings: EtcdProcessOptions;
   #folder: string | undefined;
   #child: ChildProcess | undefined;
+  /** Known once authentication is on. */
+  #rootPassword: string | undefined;
   #exited: Promise<void> = Promise.resolve();
 
   constructor(settings: EtcdProcessOptions) {
@@ -207,7 +212,29 @@ class EtcdProcess implements EtcdServer {
 
   async call(path: string, body: unknown): Promise<unknown> {
     const { tls } = this.#settings.options;
-    return JSON.parse(await postJson({ endpoint: this.endpoint, tls, path, body })) as unknown;
+    const { endpoint } = this;
+    const token = this.#rootPassword && (await this.#logIn(this.#rootPassword));
+    return JSON.parse(await postJson({ endpoint, tls, path, body, token })) as unknown;
+  }
+
+  /** Turns authentication on and creates the user of the options, if there is one. */
+  async enableAuthentication(): Promise<void> {
+    const { user } = this.#settings.options;
+    if (!user) return;
+    await createUser(this, user);
+    this.#rootPassword = user.password;
+  }
+
+  async #logIn(password: string): Promise<string> {
+    const { tls } = this.#settings.options;
+    const answer = await postJson({
+      endpoint: this.endpoint,
+      tls,
+      path: '/v3/auth/authenticate',
+      body: { name: 'root', password },
+      token: undefined,
+    });
+    return `${(JSON.parse(answer) as { token?: string }).token}`; // The gateway's own form.
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -292,8 +319,7 @@ async function freePorts(count: number): Promise<[number, number, ...number[]]> 
   return [first, second, ...rest];
 }
 
-async function enableAuthentication(server: EtcdServer, user: EtcdUser | undefined): Promise<void> {
-  if (!user) return;
+async function createUser(server: EtcdServer, user: EtcdUser): Promise<void> {
   const call = (path: string, body: unknown): Promise<unknown> => server.call(path, body);
   const prefix = Buffer.from(user.prefix ?? '');
   const permission = {
@@ -325,8 +351,9 @@ async function postJson(call: {
   readonly tls: Certificates | undefined;
   readonly path: string;
   readonly body: unknown;
+  readonly token: string | undefined;
 }): Promise<string> {
-  const { endpoint, tls, path, body } = call;
+  const { endpoint, tls, path, body, token } = call;
   const secrets = tls && {
     ca: await readFile(tls.ca),
     cert: await readFile(tls.clientCert),
@@ -334,7 +361,8 @@ async function postJson(call: {
   };
   return new Promise((resolve, reject) => {
     const url = `${tls ? 'https' : 'http'}://${endpoint}${path}`;
-    const options = { method: 'POST', agent: false, ...secrets };
+    const headers = token === undefined ? {} : { authorization: token };
+    const options = { method: 'POST', agent: false, headers, ...secrets };
     const request = tls ? httpsRequest(url, options) : httpRequest(url, options);
     request.once('error', reject);
     request.once('response', (response) => {

@@ -14,6 +14,8 @@ const input = {
   ledger: z.string(),
   /** The middle task waits until this file exists; empty = it doesn't wait. */
   gate: z.string(),
+  /** How long each task works, in milliseconds. */
+  workMs: z.number().default(0),
 };
 
 /** One line of the ledger. */
@@ -32,6 +34,7 @@ export interface LedgerLine {
 interface LedgerInput {
   readonly ledger: string;
   readonly gate: string;
+  readonly workMs?: number | undefined;
 }
 
 async function note(path: string, what: LedgerLine['what'], ctx: TaskContext): Promise<void> {
@@ -64,18 +67,19 @@ async function passGate(gate: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function step({ ledger, gate }: LedgerInput, ctx: TaskContext): Promise<void> {
+async function step({ ledger, gate, workMs }: LedgerInput, ctx: TaskContext): Promise<void> {
   await note(ledger, 'start', ctx);
   await passGate(gate, ctx.signal);
+  await delay(workMs, undefined, { signal: ctx.signal });
   await note(ledger, 'effect', ctx);
 }
 
 const one = task({
   name: 'one',
-  requires: { ledger: input.ledger },
+  requires: { ledger: input.ledger, workMs: input.workMs },
   provides: { first: z.number() },
-  async execute({ ledger }, ctx) {
-    await step({ ledger, gate: '' }, ctx);
+  async execute({ ledger, workMs }, ctx) {
+    await step({ ledger, workMs, gate: '' }, ctx);
     return { first: 1 };
   },
 });
@@ -84,18 +88,18 @@ const two = task({
   name: 'two',
   requires: { ...input, first: z.number() },
   provides: { second: z.number() },
-  async execute({ ledger, gate, first }, ctx) {
-    await step({ ledger, gate }, ctx);
+  async execute({ ledger, gate, workMs, first }, ctx) {
+    await step({ ledger, gate, workMs }, ctx);
     return { second: first + 1 };
   },
 });
 
 const three = task({
   name: 'three',
-  requires: { ledger: input.ledger, second: z.number() },
+  requires: { ledger: input.ledger, workMs: input.workMs, second: z.number() },
   provides: { third: z.number() },
-  async execute({ ledger, second }, ctx) {
-    await step({ ledger, gate: '' }, ctx);
+  async execute({ ledger, workMs, second }, ctx) {
+    await step({ ledger, workMs, gate: '' }, ctx);
     return { third: second + 1 };
   },
 });
@@ -114,7 +118,7 @@ export const ledgerDeaf: Flow<LedgerInput, { done: boolean }> = flow({
   input: z.object(input),
   body: task({
     name: 'deaf',
-    requires: input,
+    requires: { ledger: input.ledger, gate: input.gate },
     provides: { done: z.boolean() },
     async execute({ ledger, gate }, ctx) {
       await note(ledger, 'start', ctx);

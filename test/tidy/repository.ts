@@ -77,7 +77,11 @@ export function isCode(file: string): boolean {
 
 /** True for files that only tests load. */
 export function isTestFile(file: string): boolean {
-  return file.endsWith('.test.ts') || file.startsWith('test/') || file.startsWith('bench/');
+  return (
+    /\.(?:test|test-d|fixture)\.ts$/.test(file) ||
+    file.startsWith('test/') ||
+    file.startsWith('bench/')
+  );
 }
 
 /** The text of a file, given relative to the top of the repository. */

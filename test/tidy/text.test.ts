@@ -12,8 +12,7 @@ interface Rule {
 const RULES: readonly Rule[] = [
   {
     rule: 'no test is focused, skipped or left for later',
-    pattern:
-      /\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(?:only|skip|todo|fails)\b/,
+    pattern: /\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(?:only|skip|todo|fails)\b/,
     applies: isCode,
   },
   {
