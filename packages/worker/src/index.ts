@@ -1,0 +1,27 @@
+export type { ChildEnd, WorkerCommand } from './child-process.ts';
+export { toFlowRecord } from './flow-record.ts';
+export {
+  DEFAULT_CONCURRENCY,
+  DEFAULT_DRAIN_TIMEOUT_MS,
+  DEFAULT_LEASE_TTL_MS,
+  MAX_CONCURRENCY,
+  MAX_DRAIN_TIMEOUT_MS,
+  MAX_LEASE_TTL_MS,
+  MIN_LEASE_TTL_MS,
+} from './limits.ts';
+export { runUntilStopped, type StoppableService } from './run-until-stopped.ts';
+export {
+  HEALTHY_AFTER_MS,
+  RESTART_BACKOFF,
+  Supervisor,
+  type SupervisorEnd,
+  type SupervisorOptions,
+} from './supervisor.ts';
+export {
+  connectToSupervisor,
+  type SupervisorLink,
+  WORKER_ID_VARIABLE,
+} from './supervisor-link.ts';
+export { VERSION } from './version.ts';
+export { type StopOptions, Worker } from './worker.ts';
+export type { WorkerOptions } from './worker-parts.ts';

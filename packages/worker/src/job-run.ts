@@ -1,0 +1,304 @@
+// One attempt of a job, from its claim to its end.
+//
+// It owns the run of the flow, the job's deadlines, and the one commit that ends the attempt. It does
+// not own the claim: the board's fence does, and every write here may be refused by it.
+//
+// Invariants:
+//   R1. Once the membership is lost, or the claim is, nothing more is written about the job.
+//   R2. A failure of the store that passes ends nothing: the write is repeated for as long as the
+//       membership holds. A repeat is harmless, because the fence is the status's version: what an
+//       attempt wrote already it writes again, and an end that happened is recognised as its own.
+//   R3. However the run ends, the attempt is either ended on the board, or left to be taken over by
+//       the loss of the membership. No job is dropped.
+import type { AttemptEnded, Claim, Member } from '@holdfast/board';
+import { deadlineFailure } from '@holdfast/board';
+import {
+  AssertionError,
+  type AtomRecord,
+  ClaimLostError,
+  type Clock,
+  type Failure,
+  fromUnknown,
+  type JobId,
+  type Logger,
+  type Random,
+  sleep,
+  toFailure,
+} from '@holdfast/core';
+import { type AnyFlow, type RunResult, runFlow } from '@holdfast/flow';
+import { type AttemptSpan, startAttemptSpan, type WorkerMetrics } from '@holdfast/telemetry';
+import { context } from '@opentelemetry/api';
+import type { Patience } from './patience.ts';
+import { RunReport } from './run-report.ts';
+
+export interface JobRunParts {
+  readonly member: Member;
+  readonly flow: AnyFlow;
+  readonly patience: Patience;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: WorkerMetrics;
+  /** Aborts when this worker is no member any more. */
+  readonly lost: AbortSignal;
+  /** Ends the membership: the last resort for a job whose end can't be written (R3). */
+  readonly giveUp: (error: unknown) => void;
+}
+
+/** Why a run was stopped before its flow was done. */
+type StopOrder =
+  | { readonly kind: 'cancel'; readonly reason: string }
+  | { readonly kind: 'deadline'; readonly failure: Failure }
+  | { readonly kind: 'handBack'; readonly reason: string };
+
+/** How the attempt ended: as the board says, or lost to it. */
+type AttemptOutcome = AttemptEnded | 'lost';
+
+export class JobRun {
+  readonly jobId: JobId;
+  readonly #parts: JobRunParts;
+  readonly #claim: Claim;
+  readonly #logger: Logger;
+  readonly #span: AttemptSpan;
+  readonly #report: RunReport;
+  readonly #stop = new AbortController();
+  readonly #done = new AbortController();
+  #isEnding = false;
+  #order: StopOrder | undefined;
+
+  constructor(parts: JobRunParts, claim: Claim) {
+    this.jobId = claim.spec.id;
+    this.#parts = parts;
+    this.#claim = claim;
+    const { spec, status, fence } = claim;
+    this.#logger = parts.logger.child({
+      jobId: spec.id,
+      flow: spec.flow,
+      attempt: status.attempt,
+    });
+    this.#span = startAttemptSpan({ spec, attempts: status.attempts }, { fence });
+    this.#report = new RunReport({
+      claim,
+      worker: parts.member.id,
+      context: this.#span.context,
+      clock: parts.clock,
+      logger: parts.logger,
+      metrics: parts.metrics,
+    });
+    if (claim.control?.cancel) this.cancel(claim.control.reason);
+  }
+
+  /** Stops the run; the job ends CANCELLED. */
+  cancel(reason: string): void {
+    this.#giveOrder({ kind: 'cancel', reason });
+  }
+
+  /** Stops the run; the job is handed back to the board at once. */
+  handBack(reason: string): void {
+    this.#giveOrder({ kind: 'handBack', reason });
+  }
+
+  /** Runs the attempt to its end, whatever that is. Call it once. Rejects for defects only. */
+  async run(): Promise<void> {
+    const { spec } = this.#claim;
+    const { lost, metrics } = this.#parts;
+    const fence = (): void => this.#stop.abort(lost.reason);
+    if (lost.aborted) fence();
+    else lost.addEventListener('abort', fence, { once: true });
+    this.#startDeadlines();
+    metrics.attemptStarted(spec);
+    let outcome: AttemptOutcome = 'lost';
+    try {
+      outcome = await context.with(this.#span.context, () => this.#runToEnd());
+    } finally {
+      lost.removeEventListener('abort', fence);
+      this.#done.abort('over'); // A reason, because without one each abort would make an exception.
+      metrics.attemptEnded(spec, attemptEnd(outcome));
+    }
+  }
+
+  async #runToEnd(): Promise<AttemptOutcome> {
+    try {
+      const result = await this.#execute();
+      this.#isEnding = true;
+      const outcome = await this.#end(result);
+      this.#report.committed(result.uncommitted);
+      this.#reportEnd(outcome, result);
+      return outcome;
+    } catch (error) {
+      if (error instanceof AssertionError) throw error;
+      return this.#reportLoss(error); // R1
+    }
+  }
+
+  /** Runs the flow. What it rejects with, other than the loss of the claim, is the job's failure. */
+  async #execute(): Promise<RunResult> {
+    const { flow, clock, random, member, lost } = this.#parts;
+    const { spec, status, fence, atoms } = this.#claim;
+    if (this.#stop.signal.aborted) return { kind: 'stopped', uncommitted: [] };
+    try {
+      return await runFlow({
+        flow,
+        input: spec.input,
+        identity: { jobId: spec.id, attempt: status.attempt, worker: member.id, fence },
+        atoms,
+        checkpoint: (records) => this.#checkpoint(records),
+        signal: this.#stop.signal,
+        clock,
+        random,
+        logger: this.#logger,
+        observer: this.#report,
+      });
+    } catch (error) {
+      const isOver = error instanceof ClaimLostError || lost.aborted;
+      if (isOver || error instanceof AssertionError) throw error;
+      this.#logger.error({ error }, 'the flow cannot go on, so the job fails');
+      return { kind: 'failed', failure: toFailure(error), uncommitted: [] };
+    }
+  }
+
+  async #checkpoint(records: readonly AtomRecord[]): Promise<void> {
+    await this.#keepTrying('write a checkpoint', async () => {
+      // A run that was stopped doesn't wait for a checkpoint for ever; once it has gone on to end the
+      // job, a checkpoint that was left behind has nothing to say any more.
+      if (this.#isEnding)
+        throw new ClaimLostError(this.jobId, 'a checkpoint of a run that is over');
+      await this.#parts.member.checkpoint(this.#claim, records);
+    });
+  }
+
+  /** Ends the attempt on the board; a result that can't be stored becomes a failure that can (R3). */
+  async #end(result: RunResult): Promise<AttemptEnded> {
+    try {
+      return await this.#writeEnd(result);
+    } catch (error) {
+      if (error instanceof ClaimLostError || this.#parts.lost.aborted) throw error;
+      this.#logger.error({ error }, 'the end of the job cannot be stored, so the job fails');
+      try {
+        return await this.#writeEnd({
+          kind: 'failed',
+          failure: toFailure(error),
+          uncommitted: [],
+        });
+      } catch (again) {
+        if (!(again instanceof ClaimLostError)) this.#parts.giveUp(again);
+        throw again;
+      }
+    }
+  }
+
+  async #writeEnd(result: RunResult): Promise<AttemptEnded> {
+    return await this.#keepTrying('end a job', () => this.#writeEndOnce(result));
+  }
+
+  async #writeEndOnce(result: RunResult): Promise<AttemptEnded> {
+    const { member } = this.#parts;
+    const claim = this.#claim;
+    const atoms = result.uncommitted;
+    switch (result.kind) {
+      case 'succeeded':
+        return await member.succeed(claim, { atoms, output: result.output });
+      case 'failed':
+        return await member.fail(claim, { atoms, failure: result.failure });
+      case 'waiting':
+        return await member.retryLater(claim, {
+          atoms,
+          runAtUnixMs: result.untilUnixMs,
+          reason: result.reason,
+        });
+      case 'stopped':
+        return await this.#writeStop(atoms);
+      default:
+        return result satisfies never;
+    }
+  }
+
+  async #writeStop(atoms: readonly AtomRecord[]): Promise<AttemptEnded> {
+    const { member } = this.#parts;
+    const claim = this.#claim;
+    const order = this.#order ?? { kind: 'handBack', reason: 'its run was stopped' };
+    switch (order.kind) {
+      case 'cancel':
+        return await member.cancelled(claim, { atoms, reason: order.reason });
+      case 'deadline':
+        return await member.fail(claim, { atoms, failure: order.failure });
+      case 'handBack':
+        return await member.release(claim, { atoms, reason: order.reason });
+      default:
+        return order satisfies never;
+    }
+  }
+
+  /** R2. */
+  async #keepTrying<T>(what: string, call: () => Promise<T>): Promise<T> {
+    const { patience, lost } = this.#parts;
+    return await patience.keepTrying(call, { signal: lost, what });
+  }
+
+  #giveOrder(order: StopOrder): void {
+    if (this.#order) return; // The first one counts; an acknowledged cancel wins on the board anyway.
+    this.#order = order;
+    this.#stop.abort(stopReason(order));
+  }
+
+  #startDeadlines(): void {
+    const { attemptMs, totalMs } = this.#claim.spec.deadlines;
+    if (attemptMs !== undefined) this.#startDeadline('attempt', attemptMs, attemptMs);
+    if (totalMs !== undefined) {
+      const leftMs = this.#claim.spec.postedAtUnixMs + totalMs - this.#parts.clock.nowUnixMs();
+      this.#startDeadline('total', totalMs, leftMs);
+    }
+  }
+
+  #startDeadline(which: 'attempt' | 'total', limitMs: number, leftMs: number): void {
+    const expire = (): void => {
+      if (this.#done.signal.aborted) return;
+      this.#giveOrder({ kind: 'deadline', failure: deadlineFailure(which, limitMs) });
+    };
+    if (leftMs <= 0) expire();
+    else void sleep(this.#parts.clock, leftMs, { signal: this.#done.signal }).then(expire);
+  }
+
+  #reportEnd(outcome: AttemptEnded, result: RunResult): void {
+    const failure =
+      result.kind === 'failed'
+        ? result.failure
+        : this.#order?.kind === 'deadline'
+          ? this.#order.failure
+          : undefined;
+    const error = outcome === 'failed' ? failure?.message : undefined;
+    this.#span.end({
+      outcome: attemptEnd(outcome),
+      atUnixMs: this.#parts.clock.nowUnixMs(),
+      error,
+    });
+    const fields = { outcome, ...(error === undefined ? {} : { error }) };
+    if (outcome === 'succeeded') this.#logger.debug(fields, 'job ended');
+    else this.#logger.info(fields, 'job ended');
+  }
+
+  /** The span stays open: whoever ends the job exports it, under its id. */
+  #reportLoss(thrown: unknown): 'lost' {
+    const { code, message } = fromUnknown(thrown);
+    this.#logger.warn({ code, error: message }, 'attempt lost; nothing more is written about it');
+    return 'lost';
+  }
+}
+
+/** What the task's AbortSignal says. */
+function stopReason(order: StopOrder): Error {
+  switch (order.kind) {
+    case 'cancel':
+      return new Error(`the job was cancelled: ${order.reason}`);
+    case 'deadline':
+      return new Error(order.failure.message);
+    case 'handBack':
+      return new Error(`the job is handed back: ${order.reason}`);
+    default:
+      return order satisfies never;
+  }
+}
+
+function attemptEnd(outcome: AttemptOutcome): string {
+  return outcome === 'ready' || outcome === 'scheduled' ? 'released' : outcome;
+}
