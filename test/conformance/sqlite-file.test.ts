@@ -1,5 +1,4 @@
 // The file of the SQLite driver: what is opened, what is refused, and what other programs can do to it.
-import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -171,27 +170,6 @@ describe('a file that others use', () => {
     reader.close();
     while ((await logBytes()) > 0) await sleep(systemClock, 20);
     expect((await coord.get(['k'])).get('k')?.value[0]).toBe(70);
-  });
-
-  it('keeps a process alive that waits for it with nothing else to do', async () => {
-    const path = join(directory, 'store.db');
-    await (await open(path)).stop();
-    const program = `
-      import { DatabaseSync } from 'node:sqlite';
-      import { openSqliteCoord } from '@holdfast/coord-sqlite';
-      const coord = openSqliteCoord({ path: ${JSON.stringify(path)}, busyLimitMs: 300 });
-      await coord.start();
-      const other = new DatabaseSync(${JSON.stringify(path)});
-      other.exec('BEGIN IMMEDIATE');
-      const commit = { when: [], write: [{ kind: 'remove', key: 'k' }] };
-      await coord.commit(commit).catch((error) => process.stdout.write(error.code));
-    `;
-    const { stdout, status } = spawnSync(
-      process.execPath,
-      ['--input-type=module', '--eval', program],
-      { cwd: import.meta.dirname, encoding: 'utf8' },
-    );
-    expect([stdout, status]).toEqual(['UNAVAILABLE', 0]);
   });
 
   it('has no session left of another boot of the machine', async () => {
