@@ -121,7 +121,7 @@ describe('post', () => {
   });
 });
 
-describe('bad input', () => {
+describe.concurrent('bad input', () => {
   it.each([
     [['post', 'nope'], 3, /^holdfast: .*nope.*registered.*hello/],
     [['post', 'hello', '--input', '{"who":""}'], 2, /^holdfast: .*input\.who/],
@@ -246,8 +246,8 @@ describe('looking at jobs', () => {
     expectToFit(stdout.slice(0, stdout.indexOf('Failure')));
     expect(stdout).toMatch(/^state {5}failed /m);
     expect(stdout).toMatch(/^ {6}1 {2}dev-\S+ .* failed$/m);
-    expect(stdout).toMatch(/^prepare +success /m);
-    expect(stdout).toMatch(/^break-down +failure .*it cannot be done/m);
+    expect(stdout).toMatch(/^prepare +reverted /m);
+    expect(stdout).toMatch(/^break-down +reverted .*it cannot be done/m);
     expect(stdout).toContain('Failure in task break-down\n  TerminalError: it cannot be done\n');
     expect(stdout).toContain('caused by Error: nothing is left');
     expect(stdout).toMatch(/^ +at .*sample-flows\.ts/m);
@@ -352,10 +352,10 @@ describe('help', () => {
     const commands = [...top.stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(
       ([, name]) => name,
     );
-    expect(commands.toSorted()).toEqual(
-      ['dev', 'server', 'worker', 'post', 'jobs', 'job', 'watch', 'cancel', 'revive']
-        .concat(['flows', 'workers', 'drain', 'doctor'])
-        .toSorted(),
+    expect(commands).toEqual(
+      ['dev', 'server', 'worker', 'post', 'jobs', 'job', 'watch', 'cancel', 'revive'].concat(
+        ...['flows', 'workers', 'drain', 'doctor'],
+      ),
     );
     const helps = await Promise.all(commands.map((name) => holdfast(name ?? '', '--help')));
     for (const { status, stdout, stderr } of helps) {

@@ -12,7 +12,8 @@
 //   C4. Concurrent commits may share a round trip (group commit). Each keeps its own guards and its
 //       own verdict, and the outcome is one that some order of them would give.
 //   C5. When a session ends, by expiry or by `close`, every key put with it is removed. Nothing else
-//       follows from its end; in particular no other write is undone or refused.
+//       follows from its end; in particular no other write is undone or refused. A key belongs to the
+//       session of its last put: put again without one, or with another, it leaves the first.
 //
 // What is NOT promised: that a watch reports every change, or only changes, or in time; that a
 // session's `lost` signal comes before the store has let go of the lease of a paused process; that
@@ -112,7 +113,10 @@ export interface Session {
    * by `close`.
    */
   readonly lost: AbortSignal;
-  /** Ends the lease at once, so that its keys vanish. When the store is away: it lapses by itself. */
+  /**
+   * Ends the lease at once, so that its keys vanish; it is not trusted from then on. When the store
+   * is away: it lapses by itself.
+   */
   close(): Promise<void>;
 }
 
@@ -144,7 +148,7 @@ export interface CallOptions {
 /**
  * A store, seen through the seam. `start` connects (and fails with an UnavailableError when the
  * store can't be reached within the driver's time limit); `stop` closes every watch, lets go of the
- * client and leaves open sessions to lapse.
+ * client and leaves open sessions to lapse, their `lost` aborted. A stopped handle stays stopped.
  *
  * Every operation fails with:
  * - UnavailableError when the store can't be reached or refuses for now; nothing happened.
