@@ -7,7 +7,9 @@
 //
 // Invariants:
 //   F1. Whatever was committed by others before a `check` is reported by that check or was before it.
-//   F2. Reports come at most once per CHECK_PAUSE_MS, however fast others commit: the first at once.
+//   F2. Reports come at most once per FIRST_PAUSE_MS, however fast others commit: the first at once.
+//   F3. The file system reports the writing of the log, which comes before the commit can be seen: the
+//       disk has to confirm it first. So a report is followed by several looks, ever further apart.
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -15,8 +17,10 @@ import type { Clock, Logger, Timer } from '@holdfast/core';
 import { fromUnknown } from '@holdfast/core';
 import { isBusy } from './sqlite-error.ts';
 
-/** The least time between two checks that the file system asks for, in milliseconds. */
-const CHECK_PAUSE_MS = 5;
+/** From a report to the second look, in milliseconds; each pause is twice the one before. */
+const FIRST_PAUSE_MS = 1;
+/** The pause after which there are no more looks until the next report: a slow disk has confirmed by then. */
+const LAST_PAUSE_MS = 64;
 
 export interface ForeignChangesOptions {
   readonly db: DatabaseSync;
@@ -34,7 +38,7 @@ export class ForeignChanges {
   #lastVersion: unknown;
   #watcher: FSWatcher | undefined;
   #pause: Timer | undefined;
-  #isCheckDue = false;
+  #nextPauseMs = FIRST_PAUSE_MS;
 
   /** Reports from now on. */
   constructor(options: ForeignChangesOptions) {
@@ -91,15 +95,19 @@ export class ForeignChanges {
   }
 
   #noticed(): void {
-    if (this.#pause) {
-      this.#isCheckDue = true;
-      return;
-    }
-    this.#isCheckDue = false;
+    this.#nextPauseMs = FIRST_PAUSE_MS;
+    if (!this.#pause) this.#look();
+  }
+
+  /** F3. */
+  #look(): void {
     this.check();
-    this.#pause = this.#options.clock.startTimer(CHECK_PAUSE_MS, () => {
+    if (this.#nextPauseMs > LAST_PAUSE_MS) return;
+    const pauseMs = this.#nextPauseMs;
+    this.#nextPauseMs *= 2;
+    this.#pause = this.#options.clock.startTimer(pauseMs, () => {
       this.#pause = undefined;
-      if (this.#isCheckDue) this.#noticed();
+      this.#look();
     });
   }
 }
