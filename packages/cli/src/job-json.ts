@@ -1,0 +1,157 @@
+import {
+  type AtomRecord,
+  type AttemptRecord,
+  type JobStatus,
+  JSON_CONTENT_TYPE,
+  type Payload,
+} from '@holdfast/core';
+import type {
+  FlowViewFields,
+  JobSummaryFields,
+  JobViewFields,
+  WorkerViewFields,
+} from '@holdfast/wire';
+
+/** What JSON output is made of; what is undefined is left out of the text. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/** A job with all that is known of it, as `--json` prints it. Times are ISO 8601, in UTC. */
+export function jobToJson(view: JobViewFields): Json {
+  const { spec, status } = view;
+  return {
+    ...statusToJson(status, spec.postedAtUnixMs),
+    waitingReason: view.waitingReason === '' ? undefined : view.waitingReason,
+    cancelRequested: view.control?.cancel
+      ? { at: time(view.control.requestedAtUnixMs), reason: view.control.reason }
+      : undefined,
+    input: payloadToJson(spec.input),
+    output: view.output && payloadToJson(view.output),
+    runAt: time(spec.runAtUnixMs),
+    maxAttempts: spec.maxAttempts,
+    deadlines: { ...spec.deadlines },
+    retentionMs: spec.retentionMs,
+    labels: spec.labels,
+    idempotencyKey: spec.idempotencyKey,
+    traceparent: spec.trace?.traceparent,
+    attempts: status.attempts.map(attemptToJson),
+    attemptsDropped: status.attemptsDropped,
+    tasks: view.atoms.map(taskToJson),
+  };
+}
+
+/** A job of a listing, as `--json` prints it. */
+export function summaryToJson({ status, postedAtUnixMs }: JobSummaryFields): Json {
+  return statusToJson(status, postedAtUnixMs);
+}
+
+export function workerToJson({ info, claims, isLive }: WorkerViewFields): Json {
+  const { startedAtUnixMs, ...rest } = info;
+  return { ...rest, startedAt: time(startedAtUnixMs), claims, isLive };
+}
+
+export function flowToJson({ flow, workers }: FlowViewFields): Json {
+  return {
+    name: flow.name,
+    description: flow.description,
+    workers,
+    digest: flow.digest,
+    registeredAt: time(flow.registeredAtUnixMs),
+    registeredBy: flow.registeredBy,
+    // The schema was made by JSON.stringify, so it reads back as JSON.
+    inputSchema: flow.inputSchemaJson === '' ? null : (JSON.parse(flow.inputSchemaJson) as Json),
+    tasks: flow.nodes.map((node) => ({ ...node })),
+    edges: flow.edges.map((edge) => ({ ...edge })),
+  };
+}
+
+/** JSON as it is; anything else as base64 with its content type. */
+export function payloadToJson(payload: Payload): Json {
+  const bytes = Buffer.from(payload.data);
+  if (payload.contentType === JSON_CONTENT_TYPE) {
+    try {
+      return JSON.parse(bytes.toString('utf8')) as Json; // what JSON.parse returns is JSON
+    } catch {
+      // A codec of the user's named its bytes JSON; they are shown as the bytes they are.
+    }
+  }
+  return { contentType: payload.contentType, base64: bytes.toString('base64') };
+}
+
+function statusToJson(status: JobStatus, postedAtUnixMs: number): { readonly [key: string]: Json } {
+  const { phase } = status;
+  return {
+    id: status.id,
+    flow: status.flow,
+    state: phase.kind,
+    queue: status.queue,
+    priority: status.priority,
+    postedAt: time(postedAtUnixMs),
+    updatedAt: time(status.updatedAtUnixMs),
+    worker: phase.kind === 'running' ? phase.worker : undefined,
+    claimedAt: phase.kind === 'running' ? time(phase.claimedAtUnixMs) : undefined,
+    scheduledFor: phase.kind === 'scheduled' ? time(phase.runAtUnixMs) : undefined,
+    finishedAt: 'finishedAtUnixMs' in phase ? time(phase.finishedAtUnixMs) : undefined,
+    failure:
+      'failure' in phase && phase.failure ? { ...phase.failure, causes: causes(phase) } : undefined,
+    attempt: status.attempt,
+    lostAttempts: status.lostAttempts,
+    revivals: status.revivals,
+  };
+}
+
+function causes(phase: {
+  readonly failure?: { readonly causes: readonly object[] } | undefined;
+}): Json {
+  return (phase.failure?.causes ?? []).map((cause) => ({ ...cause }));
+}
+
+function attemptToJson(attempt: AttemptRecord): Json {
+  return {
+    number: attempt.number,
+    worker: attempt.worker,
+    claimedAt: time(attempt.claimedAtUnixMs),
+    endedAt: time(attempt.endedAtUnixMs),
+    end: attempt.end,
+    reason: attempt.reason,
+    spanId: attempt.spanId,
+  };
+}
+
+function taskToJson(atom: AtomRecord): Json {
+  const failure = (recorded: AtomRecord['failure']): Json =>
+    recorded && { ...recorded, causes: recorded.causes.map((cause) => ({ ...cause })) };
+  return {
+    name: atom.name,
+    state: atom.state,
+    tries: atom.tries,
+    executions: atom.executions,
+    revertTries: atom.revertTries,
+    progress: atom.progress,
+    progressMessage: atom.progressMessage,
+    startedAt: time(atom.startedAtUnixMs),
+    finishedAt: time(atom.finishedAtUnixMs),
+    nextTryAt: time(atom.nextAtUnixMs),
+    attempt: atom.attempt,
+    worker: atom.worker,
+    result: atom.result && payloadToJson(atom.result),
+    failure: failure(atom.failure),
+    revertFailure: failure(atom.revertFailure),
+    errors: atom.errors.map((error) => ({
+      at: time(error.atUnixMs),
+      try: error.try,
+      failure: failure(error.failure),
+    })),
+    errorsDropped: atom.errorsDropped,
+  };
+}
+
+function time(unixMs: number | undefined): string | undefined {
+  return unixMs === undefined ? undefined : new Date(unixMs).toISOString();
+}

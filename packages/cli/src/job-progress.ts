@@ -1,0 +1,101 @@
+// A job as it gets on: a picture that is redrawn on a terminal, a line for each change elsewhere.
+import type { FlowFields, JobViewFields } from '@holdfast/wire';
+import { createLogUpdate } from 'log-update';
+import type { TextStyle } from './job-text.ts';
+import { colorJobState } from './state-color.ts';
+import { formatTable, plainText } from './table.ts';
+import { taskTree } from './task-tree.ts';
+
+/** Shows a job again and again. */
+export interface JobProgress {
+  show(view: JobViewFields): void;
+  /** Leaves the last picture standing. */
+  finish(): void;
+}
+
+export interface ProgressOptions {
+  /** Where to: the terminal's standard output or standard error. */
+  readonly output: NodeJS.WriteStream;
+  /** The job's flow, where it is known: it tells which tasks are still to come. */
+  readonly flow: FlowFields | undefined;
+  readonly style: () => TextStyle;
+}
+
+/** A picture on a terminal; lines where there is none. */
+export function createJobProgress(options: ProgressOptions): JobProgress {
+  return options.output.isTTY ? new LiveProgress(options) : new LineProgress(options);
+}
+
+class LiveProgress implements JobProgress {
+  readonly #options: ProgressOptions;
+  readonly #draw: ReturnType<typeof createLogUpdate>;
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#draw = createLogUpdate(options.output);
+  }
+
+  show(view: JobViewFields): void {
+    const { flow, style } = this.#options;
+    this.#draw(formatProgress(view, flow, style()));
+  }
+
+  finish(): void {
+    this.#draw.done();
+  }
+}
+
+class LineProgress implements JobProgress {
+  readonly #options: ProgressOptions;
+  readonly #shown = new Map<string, string>();
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+  }
+
+  show(view: JobViewFields): void {
+    const style = this.#options.style();
+    this.#tell('', describeState(view, style));
+    for (const row of taskTree(view.atoms, undefined, style)) {
+      const note = row.note === '' ? '' : `, ${row.note}`;
+      // Times change without anything happening.
+      this.#tell(row.name, `  ${row.name} ${row.state}${note}`);
+    }
+  }
+
+  finish(): void {
+    this.#shown.clear();
+  }
+
+  #tell(key: string, line: string): void {
+    if (this.#shown.get(key) === line) return;
+    this.#shown.set(key, line);
+    this.#options.output.write(`${line}\n`);
+  }
+}
+
+/** The state of a job and its tasks, in a few lines. */
+function formatProgress(
+  view: JobViewFields,
+  flow: FlowFields | undefined,
+  style: TextStyle,
+): string {
+  const rows = taskTree(view.atoms, flow, style).map((row) => [
+    ` ${row.name}`,
+    row.state,
+    row.took,
+    row.note,
+  ]);
+  const columns = [{ title: '' }, { title: '' }, { title: '' }, { title: '', isFlexible: true }];
+  const [, ...table] = formatTable(columns, rows, style).split('\n');
+  return [describeState(view, style), ...table].join('\n');
+}
+
+function describeState({ status, waitingReason }: JobViewFields, style: TextStyle): string {
+  const { phase } = status;
+  const state = colorJobState(phase.kind, style.colors);
+  const parts = [`job ${status.id} ${state}`];
+  if (phase.kind === 'running') parts.push(`attempt ${status.attempt} on ${phase.worker}`);
+  if (waitingReason !== '') parts.push(plainText(waitingReason));
+  return parts.join(', ');
+}

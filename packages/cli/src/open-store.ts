@@ -1,0 +1,48 @@
+// The one place that chooses a driver. Each driver is loaded only when it is used, so that nobody
+// pays for the client of a store that isn't theirs.
+import type { Coord } from '@holdfast/coord';
+import type { Clock, Logger, Random } from '@holdfast/core';
+import { parseStoreUrl, type StoreLocation } from './store-url.ts';
+
+/** What every driver takes. */
+export interface StoreParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/**
+ * Opens and starts the store that `url` names; the caller stops it. A SQLite file is made, with its
+ * folders, where it isn't there. Throws a StoreUrlError for a URL that can't be understood, and an
+ * UnavailableError when the store can't be reached.
+ */
+export async function openStore(url: string, parts: StoreParts): Promise<Coord> {
+  const coord = await createDriver(parseStoreUrl(url), parts);
+  try {
+    await coord.start();
+  } catch (error) {
+    await coord.stop();
+    throw error;
+  }
+  return coord;
+}
+
+async function createDriver(location: StoreLocation, parts: StoreParts): Promise<Coord> {
+  switch (location.kind) {
+    case 'memory': {
+      const { createMemoryStore, openMemoryCoord } = await import('@holdfast/coord');
+      return openMemoryCoord(createMemoryStore(parts), parts);
+    }
+    case 'sqlite': {
+      const { openSqliteCoord } = await import('@holdfast/coord-sqlite');
+      return openSqliteCoord({ ...parts, path: location.path });
+    }
+    case 'etcd': {
+      const { openEtcdCoord } = await import('@holdfast/coord-etcd');
+      const { endpoints, prefix, auth, tls } = location;
+      return openEtcdCoord({ ...parts, endpoints, prefix, auth, tls });
+    }
+    default:
+      return location satisfies never;
+  }
+}

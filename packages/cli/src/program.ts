@@ -1,0 +1,70 @@
+import { Command } from 'commander';
+import type { CommandContext } from './command-context.ts';
+import { addDevCommand } from './commands/dev.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addDrainCommand, addFlowsCommand, addWorkersCommand } from './commands/fleet.ts';
+import { addCancelCommand, addJobCommand, addReviveCommand } from './commands/job.ts';
+import { addJobsCommand } from './commands/jobs.ts';
+import { addPostCommand } from './commands/post.ts';
+import { addServerCommand } from './commands/server.ts';
+import { addWatchCommand } from './commands/watch.ts';
+import { addWorkerCommand } from './commands/worker.ts';
+import { readVersion } from './version.ts';
+
+const EPILOGUE = `
+Settings:
+  HOLDFAST_STORE      the store, where --store isn't given
+  HOLDFAST_ADDRESS    the server, where --address isn't given
+  HOLDFAST_TOKEN      the token, where --token isn't given
+  HOLDFAST_LOG_LEVEL  debug (adds stack traces), info, warn, error or silent
+  OTEL_*              OpenTelemetry's own: where traces and metrics go
+
+Exit status: 0 done, 1 the job failed, 2 wrong input, 3 not found, 7 server or
+store away; the README of the core package has the whole table.
+
+holdfast COMMAND --help has examples.`;
+
+/** The whole command line. */
+export function createProgram(context: CommandContext): Command {
+  const { terminal } = context;
+  const program = new Command('holdfast')
+    .description('Post jobs to a durable board, and run them on a fleet of workers.')
+    .version(readVersion())
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      // Commander's own complaints look like ours.
+      outputError: (text, write) =>
+        write(
+          `${terminal.errorColors.red('holdfast:')} ${oneLine(text.replace(/^error: /, ''))}\n`,
+        ),
+      getOutHelpWidth: () => terminal.columns,
+      getErrHelpWidth: () => terminal.columns,
+    })
+    .configureHelp({ styleTitle: (title) => terminal.colors.bold(title) })
+    .helpCommand(false)
+    .exitOverride()
+    .addHelpText('after', EPILOGUE);
+  program.commandsGroup('Run:');
+  addDevCommand(program, context);
+  addServerCommand(program);
+  addWorkerCommand(program, context);
+  program.commandsGroup('Jobs:');
+  addPostCommand(program, context);
+  addJobsCommand(program, context);
+  addJobCommand(program, context);
+  addWatchCommand(program, context);
+  addCancelCommand(program, context);
+  addReviveCommand(program, context);
+  program.commandsGroup('Fleet:');
+  addFlowsCommand(program, context);
+  addWorkersCommand(program, context);
+  addDrainCommand(program, context);
+  addDoctorCommand(program, context);
+  return program;
+}
+
+/** Commander puts its "Did you mean" on a line of its own. */
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, ' ');
+}
