@@ -306,4 +306,15 @@ describe('answers', () => {
       }),
     );
   });
+
+  it('with a value of another type, or one longer than its message, are refused', () => {
+    const SUCCEEDED_AS_BYTES = Uint8Array.of(0x12, 0);
+    const HEADER_AS_NUMBER = Uint8Array.of(0x08, 0);
+    expect(attempt(decodeTxnReply, SUCCEEDED_AS_BYTES)).toBe('INTERNAL');
+    expect(attempt(decodeTxnReply, HEADER_AS_NUMBER)).toBe('INTERNAL');
+    const KV_OF_2_WITH_KEY_OF_3 = Uint8Array.of(0x12, 2, 0x0a, 3, 97, 98, 99);
+    const KV_OF_5_WITH_KEY_OF_3 = Uint8Array.of(0x12, 5, 0x0a, 3, 97, 98, 99);
+    expect(attempt(decodeRangeReply, KV_OF_2_WITH_KEY_OF_3)).toBe('INTERNAL');
+    expect(attempt(decodeRangeReply, KV_OF_5_WITH_KEY_OF_3)).toBe('read');
+  });
 });

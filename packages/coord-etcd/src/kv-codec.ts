@@ -1,13 +1,19 @@
-// The requests and answers of etcd's KV service that Holdfast uses, as protobuf (rpc.proto of etcd).
+// The requests and answers of etcd's KV service that Holdfast uses, and those of its watches.
 //
-// Field numbers are those of `etcdserverpb`; a test holds this file against the definitions that the
-// etcd3 package carries.
+// It owns the layout of these messages: which fields there are, with the numbers that `etcdserverpb`
+// (rpc.proto of etcd) gives them; a test holds them against the definitions that the etcd3 package
+// carries. The wire format is that of @bufbuild/protobuf.
+//
+// Why not etcd3's own encoder, which knows the layouts already: it checks and copies each message into
+// an object of its own kind before it writes it, and reads every field into one. Commits are the hot
+// path of Holdfast, and the README has the figures. Every other message still goes through it.
 
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Commit, Guard, Key, Session, Write } from '@holdfast/coord';
-import { assert } from '@holdfast/core';
+import { assert, fromUnknown, HoldfastError } from '@holdfast/core';
 import type { KeyRange } from './key-space.ts';
-import { ProtobufReader } from './protobuf-reader.ts';
-import { ProtobufWriter } from './protobuf-writer.ts';
+
+const { Varint, LengthDelimited } = WireType;
 
 const TXN = { compare: 1, success: 2, failure: 3 } as const;
 const REQUEST_OP = { range: 1, put: 2, deleteRange: 3, txn: 4 } as const;
@@ -17,6 +23,13 @@ const DELETE_RANGE = { key: 1 } as const;
 const COMPARE = { result: 1, target: 2, key: 3, version: 4, createRevision: 5, modRevision: 6 };
 const RESULT = { equal: 0, greater: 1, less: 2 } as const;
 const TARGET = { version: 0, create: 1, mod: 2 } as const;
+
+const HEADER = { revision: 3 } as const;
+const TXN_ANSWER = { header: 1, succeeded: 2, responses: 3 } as const;
+const RESPONSE_OP = { range: 1, txn: 4 } as const;
+const RANGE_ANSWER = { header: 1, kvs: 2, more: 3, count: 4 } as const;
+const KEY_VALUE = { key: 1, modRevision: 3, value: 5 } as const;
+const WATCH_ANSWER = { watchId: 2, created: 3, canceled: 4, cancelReason: 6 } as const;
 
 /** A key as etcd answers it; `key` and `value` are views of the answer. */
 export interface StoredKey {
@@ -56,8 +69,9 @@ const NO_LEASES: Leases = new Map();
 
 /** Writes requests, for keys that all lie under `root` in etcd. */
 export class KvEncoder {
-  readonly #writer = new ProtobufWriter();
   readonly #root: Uint8Array;
+  /** One for all requests: to grow a new one to a request's size costs more than to write it. */
+  readonly #writer = new BinaryWriter();
 
   constructor(root: Uint8Array) {
     this.#root = root;
@@ -68,116 +82,125 @@ export class KvEncoder {
    * each guarded key, in their order, so that the first one that failed can be told.
    */
   commit(commit: Commit, leases: Leases = NO_LEASES): Buffer {
-    this.#writer.clear();
-    for (const guard of commit.when.toReversed()) this.#guardRange(guard);
-    for (const write of commit.write.toReversed()) this.#write(write, leases);
-    for (const guard of commit.when.toReversed()) this.#compare(guard);
-    return this.#writer.finish();
+    const writer = this.#empty();
+    for (const guard of commit.when) this.#compare(writer, guard);
+    for (const write of commit.write) this.#write(writer, write, leases);
+    for (const guard of commit.when) this.#guardRange(writer, guard);
+    return finish(writer);
   }
 
   /** One TxnRequest without guards that holds other TxnRequests. */
   group(members: readonly Uint8Array[]): Buffer {
-    const writer = this.#writer.clear();
-    for (const member of members.toReversed()) {
-      const mark = writer.length;
-      writer.bytes(member);
-      writer.delimit(REQUEST_OP.txn, mark);
-      writer.delimit(TXN.success, mark);
+    const writer = this.#empty();
+    for (const member of members) {
+      begin(writer, TXN.success);
+      writer.tag(REQUEST_OP.txn, LengthDelimited).bytes(member);
+      writer.join();
     }
-    return writer.finish();
+    return finish(writer);
   }
 
   /** One TxnRequest that reads keys from one snapshot; its answers are in the order of `keys`. */
   get(keys: readonly Key[]): Buffer {
-    const writer = this.#writer.clear();
-    for (const key of keys.toReversed()) {
-      const mark = writer.length;
-      this.#key(RANGE.key, key);
-      writer.delimit(REQUEST_OP.range, mark);
-      writer.delimit(TXN.success, mark);
+    const writer = this.#empty();
+    for (const key of keys) {
+      begin(begin(writer, TXN.success), REQUEST_OP.range);
+      this.#key(writer, RANGE.key, key);
+      writer.join().join();
     }
-    return writer.finish();
+    return finish(writer);
   }
 
   /** A RangeRequest; etcd answers in key order unless asked for another, and a sort would cost. */
   range(range: KeyRange, limit: number): Buffer {
-    const writer = this.#writer.clear();
-    writer.integer(RANGE.limit, limit);
-    this.#bytes(RANGE.rangeEnd, range.end);
-    this.#bytes(RANGE.key, range.start);
-    return writer.finish();
+    const writer = this.#empty();
+    writer.tag(RANGE.key, LengthDelimited).bytes(range.start);
+    writer.tag(RANGE.rangeEnd, LengthDelimited).bytes(range.end);
+    writer.tag(RANGE.limit, Varint).int64(limit);
+    return finish(writer);
   }
 
-  #guardRange(guard: Guard): void {
-    const writer = this.#writer;
-    const mark = writer.length;
-    writer.integer(RANGE.keysOnly, 1);
-    this.#key(RANGE.key, guard.key);
-    writer.delimit(REQUEST_OP.range, mark);
-    writer.delimit(TXN.failure, mark);
+  /** The writer, without what an error may have left in it. */
+  #empty(): BinaryWriter {
+    this.#writer.finish();
+    return this.#writer;
   }
 
-  #write(write: Write, leases: Leases): void {
-    const writer = this.#writer;
-    const mark = writer.length;
+  #compare(writer: BinaryWriter, guard: Guard): void {
+    const { result, target, field, number } = comparisonOf(guard);
+    begin(writer, TXN.compare);
+    writer.tag(COMPARE.result, Varint).int32(result);
+    writer.tag(COMPARE.target, Varint).int32(target);
+    this.#key(writer, COMPARE.key, guard.key);
+    writer.tag(field, Varint).int64(number);
+    writer.join();
+  }
+
+  #write(writer: BinaryWriter, write: Write, leases: Leases): void {
+    begin(writer, TXN.success);
     if (write.kind === 'put') {
-      if (write.session) writer.integer(PUT.lease, leaseOf(write.session, leases));
-      this.#bytes(PUT.value, write.value);
-      this.#key(PUT.key, write.key);
-      writer.delimit(REQUEST_OP.put, mark);
+      begin(writer, REQUEST_OP.put);
+      this.#key(writer, PUT.key, write.key);
+      writer.tag(PUT.value, LengthDelimited).bytes(write.value);
+      if (write.session) writer.tag(PUT.lease, Varint).int64(leaseOf(write.session, leases));
     } else {
-      this.#key(DELETE_RANGE.key, write.key);
-      writer.delimit(REQUEST_OP.deleteRange, mark);
+      begin(writer, REQUEST_OP.deleteRange);
+      this.#key(writer, DELETE_RANGE.key, write.key);
     }
-    writer.delimit(TXN.success, mark);
+    writer.join().join();
   }
 
-  #compare(guard: Guard): void {
-    const writer = this.#writer;
-    const mark = writer.length;
-    switch (guard.kind) {
-      case 'absent':
-        writer.integer(COMPARE.createRevision, 0);
-        this.#compareHead(guard.key, TARGET.create, RESULT.equal);
-        break;
-      case 'exists':
-        writer.integer(COMPARE.version, 0);
-        this.#compareHead(guard.key, TARGET.version, RESULT.greater);
-        break;
-      case 'unchanged':
-        this.#compareUnchanged(guard);
-        break;
-      default:
-        throw guard satisfies never;
+  #guardRange(writer: BinaryWriter, guard: Guard): void {
+    begin(begin(writer, TXN.failure), REQUEST_OP.range);
+    this.#key(writer, RANGE.key, guard.key);
+    writer.tag(RANGE.keysOnly, Varint).bool(true);
+    writer.join().join();
+  }
+
+  #key(writer: BinaryWriter, field: number, key: Key): void {
+    begin(writer, field).raw(this.#root).raw(Buffer.from(key)).join();
+  }
+}
+
+/** Begins a field that is a message, or is put together from parts; `join` ends it. */
+function begin(writer: BinaryWriter, field: number): BinaryWriter {
+  return writer.tag(field, LengthDelimited).fork();
+}
+
+/** The same bytes as a Buffer, which is what grpc-js sends. */
+function finish(writer: BinaryWriter): Buffer {
+  const { buffer, byteOffset, byteLength } = writer.finish();
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/** What a guard compares with what; `field` is the one that holds `number`. */
+interface Comparison {
+  readonly result: number;
+  readonly target: number;
+  readonly field: number;
+  readonly number: bigint;
+}
+
+function comparisonOf(guard: Guard): Comparison {
+  switch (guard.kind) {
+    case 'absent':
+      return {
+        result: RESULT.equal,
+        target: TARGET.create,
+        field: COMPARE.createRevision,
+        number: 0n,
+      };
+    case 'exists':
+      return { result: RESULT.greater, target: TARGET.version, field: COMPARE.version, number: 0n };
+    case 'unchanged': {
+      // etcd gives a key that isn't there the revision 0, so asking for equality with 0 would hold for
+      // it. No key has version 0: this guard never holds, and no revision is less than 0 either.
+      const result = guard.version === 0n ? RESULT.less : RESULT.equal;
+      const { mod } = TARGET;
+      return { result, target: mod, field: COMPARE.modRevision, number: guard.version };
     }
-    writer.delimit(TXN.compare, mark);
-  }
-
-  #compareUnchanged(guard: { readonly key: Key; readonly version: bigint }): void {
-    this.#writer.integer(COMPARE.modRevision, guard.version);
-    // etcd gives a key that isn't there the revision 0, so asking for equality with 0 would hold for
-    // it. No key has version 0: this guard never holds, and no revision is less than 0 either.
-    const result = guard.version === 0n ? RESULT.less : RESULT.equal;
-    this.#compareHead(guard.key, TARGET.mod, result);
-  }
-
-  #compareHead(key: Key, target: number, result: number): void {
-    this.#key(COMPARE.key, key);
-    this.#writer.integer(COMPARE.target, target);
-    this.#writer.integer(COMPARE.result, result);
-  }
-
-  #key(field: number, key: Key): void {
-    const mark = this.#writer.length;
-    this.#writer.text(key);
-    this.#writer.bytes(this.#root);
-    this.#writer.delimit(field, mark);
-  }
-
-  #bytes(field: number, data: Uint8Array): void {
-    const mark = this.#writer.length;
-    this.#writer.bytes(data);
-    this.#writer.delimit(field, mark);
+    default:
+      throw guard satisfies never;
   }
 }
 
@@ -187,74 +210,118 @@ function leaseOf(session: Session, leases: Leases): bigint {
   return lease;
 }
 
-/** Reads a TxnResponse. */
+/** Reads a TxnResponse. Throws INTERNAL when it can't be read. */
 export function decodeTxnReply(buffer: Uint8Array): TxnReply {
-  return readTxn(new ProtobufReader(asPlainBytes(buffer)));
+  return decode(buffer, readTxn);
 }
 
-/** Reads a RangeResponse. */
+/** Reads a RangeResponse. Throws INTERNAL when it can't be read. */
 export function decodeRangeReply(buffer: Uint8Array): RangeReply {
-  return readRange(new ProtobufReader(asPlainBytes(buffer)));
+  return decode(buffer, readRange);
 }
 
-/** The same bytes, not as a Buffer: views of them become values, and those are plain arrays for all. */
-function asPlainBytes(buffer: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+function decode<Reply>(buffer: Uint8Array, read: (reader: BinaryReader) => Reply): Reply {
+  // Not as a Buffer: views of the answer become values, and those are plain arrays for all.
+  const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  try {
+    return read(new BinaryReader(bytes));
+  } catch (error) {
+    const { message } = fromUnknown(error);
+    throw new HoldfastError('INTERNAL', `an answer of etcd can't be read: ${message}`, {
+      cause: error,
+    });
+  }
 }
 
-function readTxn(reader: ProtobufReader): TxnReply {
+function readTxn(reader: BinaryReader, end: number = reader.len): TxnReply {
   let revision = 0n;
   let succeeded = false;
   const replies: OpReply[] = [];
-  while (reader.next()) {
-    if (reader.field === 1) revision = readRevision(reader.message());
-    else if (reader.field === 2) succeeded = reader.bool();
-    else if (reader.field === 3) replies.push(readOp(reader.message()));
+  while (hasField(reader, end)) {
+    const [field, type] = reader.tag();
+    if (field === TXN_ANSWER.header) revision = readRevision(reader, endOf(reader, type));
+    else if (field === TXN_ANSWER.succeeded) succeeded = varint(reader, type).bool();
+    else if (field === TXN_ANSWER.responses) replies.push(readOp(reader, endOf(reader, type)));
+    else reader.skip(type, field);
   }
   return { kind: 'txn', revision, succeeded, replies };
 }
 
-function readOp(reader: ProtobufReader): OpReply {
+function readOp(reader: BinaryReader, end: number): OpReply {
   let reply = WRITTEN;
-  while (reader.next()) {
-    if (reader.field === REQUEST_OP.range) reply = readRange(reader.message());
-    else if (reader.field === REQUEST_OP.txn) reply = readTxn(reader.message());
+  while (hasField(reader, end)) {
+    const [field, type] = reader.tag();
+    if (field === RESPONSE_OP.range) reply = readRange(reader, endOf(reader, type));
+    else if (field === RESPONSE_OP.txn) reply = readTxn(reader, endOf(reader, type));
+    else reader.skip(type, field);
   }
   return reply;
 }
 
-function readRange(reader: ProtobufReader): RangeReply {
+function readRange(reader: BinaryReader, end: number = reader.len): RangeReply {
   let revision = 0n;
   let more = false;
   let count = 0;
   const keys: StoredKey[] = [];
-  while (reader.next()) {
-    if (reader.field === 1) revision = readRevision(reader.message());
-    else if (reader.field === 2) keys.push(readKey(reader.message()));
-    else if (reader.field === 3) more = reader.bool();
-    else if (reader.field === 4) count = reader.number();
+  while (hasField(reader, end)) {
+    const [field, type] = reader.tag();
+    if (field === RANGE_ANSWER.header) revision = readRevision(reader, endOf(reader, type));
+    else if (field === RANGE_ANSWER.kvs) keys.push(readKey(reader, endOf(reader, type)));
+    else if (field === RANGE_ANSWER.more) more = varint(reader, type).bool();
+    else if (field === RANGE_ANSWER.count) count = Number(varint(reader, type).int64());
+    else reader.skip(type, field);
   }
   return { kind: 'range', keys, more, count, revision };
 }
 
 const EMPTY = new Uint8Array();
 
-function readKey(reader: ProtobufReader): StoredKey {
+function readKey(reader: BinaryReader, end: number): StoredKey {
   let key: Uint8Array = EMPTY;
   let value: Uint8Array = EMPTY;
   let modRevision = 0n;
-  while (reader.next()) {
-    if (reader.field === 1) key = reader.bytes();
-    else if (reader.field === 3) modRevision = reader.int64();
-    else if (reader.field === 5) value = reader.bytes();
+  while (hasField(reader, end)) {
+    const [field, type] = reader.tag();
+    if (field === KEY_VALUE.key) key = delimited(reader, type).bytes();
+    else if (field === KEY_VALUE.modRevision) modRevision = BigInt(varint(reader, type).int64());
+    else if (field === KEY_VALUE.value) value = delimited(reader, type).bytes();
+    else reader.skip(type, field);
   }
   return { key, value, modRevision };
 }
 
-function readRevision(header: ProtobufReader): bigint {
+function readRevision(reader: BinaryReader, end: number): bigint {
   let revision = 0n;
-  while (header.next()) if (header.field === 3) revision = header.int64();
+  while (hasField(reader, end)) {
+    const [field, type] = reader.tag();
+    if (field === HEADER.revision) revision = BigInt(varint(reader, type).int64());
+    else reader.skip(type, field);
+  }
   return revision;
+}
+
+/** True while a field follows; throws when the last one reached past the end of its message. */
+function hasField(reader: BinaryReader, end: number): boolean {
+  if (reader.pos > end) throw new Error('a field is longer than its message');
+  return reader.pos < end;
+}
+
+/** Reads how long the message is that follows; returns where it ends. */
+function endOf(reader: BinaryReader, type: WireType): number {
+  const length = delimited(reader, type).uint32();
+  return reader.pos + length;
+}
+
+/** The reader, at a number or a flag; throws where there is something else. */
+function varint(reader: BinaryReader, type: WireType): BinaryReader {
+  if (type !== Varint) throw new Error(`a number has wire type ${type}`);
+  return reader;
+}
+
+/** The reader, at bytes, a text or a message; throws where there is something else. */
+function delimited(reader: BinaryReader, type: WireType): BinaryReader {
+  if (type !== LengthDelimited) throw new Error(`bytes have wire type ${type}`);
+  return reader;
 }
 
 /** The first key in the answer to a range; undefined when there is none. */
@@ -270,18 +337,26 @@ export interface WatchReply {
   readonly cancelReason: string;
 }
 
-/** Reads a WatchResponse and passes over the events, which may be large and many. */
+/**
+ * Reads a WatchResponse and passes over the events, which may be large and many. Throws INTERNAL when
+ * it can't be read.
+ */
 export function decodeWatchReply(buffer: Uint8Array): WatchReply {
-  const reader = new ProtobufReader(buffer);
+  return decode(buffer, readWatch);
+}
+
+function readWatch(reader: BinaryReader): WatchReply {
   let watchId = 0;
   let created = false;
   let canceled = false;
   let cancelReason = '';
-  while (reader.next()) {
-    if (reader.field === 2) watchId = reader.number();
-    else if (reader.field === 3) created = reader.bool();
-    else if (reader.field === 4) canceled = reader.bool();
-    else if (reader.field === 6) cancelReason = Buffer.from(reader.bytes()).toString();
+  while (hasField(reader, reader.len)) {
+    const [field, type] = reader.tag();
+    if (field === WATCH_ANSWER.watchId) watchId = Number(varint(reader, type).int64());
+    else if (field === WATCH_ANSWER.created) created = varint(reader, type).bool();
+    else if (field === WATCH_ANSWER.canceled) canceled = varint(reader, type).bool();
+    else if (field === WATCH_ANSWER.cancelReason) cancelReason = delimited(reader, type).string();
+    else reader.skip(type, field);
   }
   return { watchId, created, canceled, cancelReason };
 }
