@@ -12,6 +12,7 @@
 import type { Coord, CoordLimits, Guard, Write } from '@holdfast/coord';
 import {
   type AtomRecord,
+  type AttemptEnd,
   assert,
   ClaimLostError,
   type Clock,
@@ -74,7 +75,14 @@ export async function endAttempt(
   claim: Claim,
   ending: AttemptEnding,
 ): Promise<AttemptEnded> {
-  const atoms = await writeSurplus(parts, claim, ending.atoms);
+  let atoms: readonly AtomRecord[];
+  try {
+    atoms = await writeSurplus(parts, claim, ending.atoms);
+  } catch (error) {
+    const echo = error instanceof ClaimLostError && (await recogniseEnd(parts, claim, ending.kind));
+    if (!echo) throw error;
+    return echo;
+  }
   for (let tries = 0; tries < MAX_PLACEMENT_TRIES; tries += 1) {
     const placement =
       ending.kind === 'release' ? await parts.buckets.place(claim.spec, 'returned') : undefined;
@@ -98,7 +106,11 @@ export async function endAttempt(
     });
     if (result.committed) return ended(parts, claim, after);
     const { failedGuard } = result;
-    if (failedGuard.key === fenceGuard(claim).key) return await resolveRefusal(parts, claim, after);
+    if (failedGuard.key === fenceGuard(claim).key) {
+      const echo = await recogniseEnd(parts, claim, ending.kind);
+      if (!echo) throw refused(parts, claim, 'its end');
+      return echo;
+    }
     if (failedGuard.key === controlKey(claim.spec.id)) {
       return await endAttempt(parts, claim, {
         kind: 'cancel',
@@ -117,7 +129,12 @@ async function writeSurplus(
   claim: Claim,
   atoms: readonly AtomRecord[],
 ): Promise<readonly AtomRecord[]> {
-  const fits = splitWrites(atomWrites(claim, atoms), parts.coord.limits).length <= 1;
+  const { limits } = parts.coord;
+  const writes = atomWrites(claim, atoms);
+  const bytes = writes.reduce((sum, write) => sum + write.value.length + write.key.length, 0);
+  const fits =
+    writes.length <= limits.maxOpsPerCommit - RESERVED_OPS &&
+    bytes <= limits.maxCommitBytes - RESERVED_BYTES;
   if (fits) return atoms;
   await writeCheckpoint(parts, claim, atoms);
   return [];
@@ -237,20 +254,28 @@ function ended(parts: AttemptParts, claim: Claim, after: JobStatus): AttemptEnde
   }
 }
 
-/** A3: is the refusal the echo of our own commit, whose answer was lost? */
-async function resolveRefusal(
+/** How a history says that an attempt ended which asked for this. */
+const END_OF: Readonly<Record<AttemptEnding['kind'], AttemptEnd>> = {
+  succeed: 'succeeded',
+  fail: 'failed',
+  cancel: 'cancelled',
+  retryLater: 'released',
+  release: 'released',
+};
+
+/** A3: is the refusal the echo of our own commit, whose answer was lost? Undefined when it isn't. */
+async function recogniseEnd(
   parts: AttemptParts,
   claim: Claim,
-  wanted: JobStatus,
-): Promise<AttemptEnded> {
+  kind: AttemptEnding['kind'],
+): Promise<AttemptEnded | undefined> {
   const now = await readStatus(parts.coord, claim.spec.id);
   const mine = now?.attempts.find((attempt) => attempt.number === claim.status.attempt);
-  const wantedEnd = wanted.attempts.find((attempt) => attempt.number === claim.status.attempt)?.end;
-  if (mine?.end !== undefined && (mine.end === wantedEnd || mine.end === 'cancelled')) {
-    if (now && mine.end === 'cancelled') return 'cancelled';
-    return ended(parts, claim, wanted);
-  }
-  throw refused(parts, claim, 'its end');
+  if (mine?.end === 'cancelled') return 'cancelled';
+  if (mine?.end === undefined || mine.end !== END_OF[kind]) return undefined;
+  if (kind === 'succeed') return 'succeeded';
+  if (kind === 'fail') return 'failed';
+  return kind === 'retryLater' ? 'scheduled' : 'ready';
 }
 
 function refused(parts: AttemptParts, claim: Claim, what: string): ClaimLostError {

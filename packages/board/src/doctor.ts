@@ -208,12 +208,13 @@ class Examination {
   /** An idempotency key has to lead to a job, or posts with it are refused for ever. */
   async checkIdempotencyKeys(): Promise<void> {
     for await (const entries of listPages(this.#coord, KEYS_PREFIX)) {
-      for (const { key, value } of entries) {
+      for (const { key, value, version } of entries) {
         this.#entriesChecked += 1;
         const id = Buffer.from(value).toString('utf8') as JobId; // written from a JobId
         const now = await this.#coord.get([key, specKey(id)]);
         const current = now.get(key);
-        if (!current || now.has(specKey(id))) continue;
+        // Another version leads to another job by now.
+        if (!current || current.version !== version || now.has(specKey(id))) continue;
         await this.#report(
           {
             kind: 'stray-index-entry',

@@ -43,8 +43,16 @@ describe('cancel', () => {
     expect((await board.cancel(id, { reason: 'stop' })).phase.kind).toBe('running');
     await fleet.clock.advance(1);
     expect(woken).toBe(true);
-    expect(await member.readInbox()).toEqual({ cancel: [id], drain: false });
-    expect(await member.readInbox()).toEqual({ cancel: [], drain: false });
+    const read: unknown[] = [];
+    await member.readInbox((inbox) => read.push(inbox));
+    await member.readInbox((inbox) => read.push(inbox));
+    expect(read).toEqual([
+      { cancel: [expect.objectContaining({ jobId: id, attempt: 1 })], drain: false },
+    ]);
+    // Asking again tells the worker again.
+    await board.cancel(id, { reason: 'stop' });
+    await member.readInbox((inbox) => read.push(inbox));
+    expect(read).toHaveLength(2);
     expect(await member.cancelled(claim, { atoms: [], reason: 'stop' })).toBe('cancelled');
     await watch.close();
   });

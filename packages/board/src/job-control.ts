@@ -84,18 +84,20 @@ async function cancelWaiting(
   return after;
 }
 
-/** The worker of a running job is told; from this commit on the job can only end cancelled. */
+/**
+ * The worker of a running job is told; from this commit on the job can only end cancelled. Asking
+ * again tells it again.
+ */
 async function askToCancel(
   parts: JobControlParts,
   job: JobRecords,
   request: { readonly worker: WorkerId; readonly reason: string },
 ): Promise<JobStatus | undefined> {
-  if (job.control) return job.status;
   const result = await parts.coord.commit({
     when: [statusGuard(job)],
     write: [
       controlWrite(job.spec.id, parts.clock.nowUnixMs(), request.reason),
-      { kind: 'put', key: inboxCancelKey(request.worker, job.spec.id), value: NOTHING },
+      { kind: 'put', key: inboxCancelKey(request.worker, job.status), value: NOTHING },
     ],
   });
   return result.committed ? job.status : undefined;

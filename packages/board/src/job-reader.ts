@@ -20,10 +20,14 @@ export interface JobRecords extends VersionedStatus {
   readonly control?: JobControl | undefined;
 }
 
-/** Spec, status and control of several jobs; those that aren't there are left out. */
+/**
+ * Spec, status and control of several jobs; those that aren't there are left out. So are those that
+ * can't be read, where `unreadable` takes the error: one broken job must not hold up the others.
+ */
 export async function readJobs(
   coord: Coord,
   ids: readonly JobId[],
+  unreadable?: (id: JobId, error: HoldfastError) => void,
 ): Promise<ReadonlyMap<JobId, JobRecords>> {
   const jobs = new Map<JobId, JobRecords>();
   const perGet = Math.max(1, Math.floor(coord.limits.maxKeysPerGet / 3));
@@ -34,7 +38,7 @@ export async function readJobs(
     pieces.push(
       coord.get(keys).then((entries) => {
         for (const id of piece) {
-          const records = jobRecords(entries, id);
+          const records = tryJobRecords(entries, id, unreadable);
           if (records) jobs.set(id, records);
         }
       }),
@@ -101,6 +105,20 @@ export async function* listPages(
     if (page.entries.length > 0) yield page.entries;
     after = page.entries.at(-1)?.key;
     if (!page.more || after === undefined) return;
+  }
+}
+
+function tryJobRecords(
+  entries: ReadonlyMap<Key, Entry>,
+  id: JobId,
+  unreadable: ((id: JobId, error: HoldfastError) => void) | undefined,
+): JobRecords | undefined {
+  try {
+    return jobRecords(entries, id);
+  } catch (error) {
+    if (!unreadable || !(error instanceof HoldfastError)) throw error;
+    unreadable(id, error);
+    return undefined;
   }
 }
 

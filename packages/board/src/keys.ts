@@ -44,6 +44,9 @@ export const WORKERS_PREFIX = 'workers/';
 export const MEMBERS_PREFIX = 'members/';
 export const FLOWS_PREFIX = 'flows/';
 export const KEYS_PREFIX = 'keys/';
+/** Jobs that are gone, and whose checkpoints are to go. */
+export const REMOVED_PREFIX = 'removed/';
+export const removedKey = (id: JobId): string => `${REMOVED_PREFIX}${id}`;
 export const LEADER_KEY = 'leader/caretaker';
 
 export const timedKey = (prefix: string, unixMs: number, id: JobId): string =>
@@ -62,8 +65,22 @@ export const workerKey = (worker: string): string => `${WORKERS_PREFIX}${worker}
 /** Outlives the session, until the worker's jobs are settled: how a dead worker is found. */
 export const memberKey = (worker: string): string => `${MEMBERS_PREFIX}${worker}`;
 export const inboxPrefix = (worker: string): string => `inbox/${worker}/`;
-export const inboxCancelKey = (worker: string, id: JobId): string => `inbox/${worker}/cancel-${id}`;
+export const inboxCancelKey = (
+  worker: string,
+  job: { readonly id: JobId; readonly attempt: number },
+): string => `inbox/${worker}/cancel-${job.attempt}-${job.id}`;
 export const inboxDrainKey = (worker: string): string => `inbox/${worker}/drain`;
+/** What a key of an inbox says. */
+export type InboxMessage =
+  | { readonly kind: 'cancel'; readonly jobId: JobId; readonly attempt: number }
+  | { readonly kind: 'drain' };
+
+export function parseInboxKey(key: string): InboxMessage {
+  const [kind, attempt] = lastPart(key).split('-');
+  if (kind === 'drain') return { kind };
+  return { kind: 'cancel', jobId: idAfterDash(key), attempt: Number(attempt) };
+}
+
 export const flowKey = (name: string): string => `${FLOWS_PREFIX}${name}`;
 
 /** The last part of a key: the id in `status/<id>`, `claims/<worker>/<id>` and their like. */

@@ -40,7 +40,8 @@ export class Leadership {
   async tryToLead(): Promise<void> {
     const entry = (await this.#coord.get([LEADER_KEY])).get(LEADER_KEY);
     if (entry) {
-      this.#holds = Buffer.from(entry.value).toString('utf8') === this.#holder && this.#holds;
+      // Also when the answer to our own commit was lost; `isLeader` asks the session besides.
+      this.#holds = Buffer.from(entry.value).toString('utf8') === this.#holder;
       return;
     }
     this.#holds = false;

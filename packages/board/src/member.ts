@@ -7,7 +7,7 @@
 //       it holds with what the board says it holds, at once after a lost answer and every RECONCILE_MS,
 //       and runs what it didn't know of: no job is ever held without being run.
 
-import type { Coord, Session, Watch } from '@holdfast/coord';
+import type { Coord, Session, Version, Watch } from '@holdfast/coord';
 import {
   type AtomRecord,
   ClaimLostError,
@@ -37,15 +37,15 @@ import { listLiveWorkers, removeMember } from './fleet.ts';
 import { type JobRecords, listAll, readAtoms, readJobs } from './job-reader.ts';
 import {
   claimsPrefix,
-  inboxCancelKey,
-  inboxDrainKey,
   inboxPrefix,
   type Lane,
   lastPart,
+  parseInboxKey,
   readyQueuePrefix,
   workerKey,
 } from './keys.ts';
 import type { BoardObserver } from './observer.ts';
+import { passOver } from './one-by-one.ts';
 import { ReadyFinder } from './ready-finder.ts';
 import { preferredWorker } from './rendezvous.ts';
 import { statusGuard, transitionWrites } from './transition.ts';
@@ -79,8 +79,8 @@ export interface MemberParts extends AttemptParts {
 
 /** What was put into a member's inbox. */
 export interface Inbox {
-  /** Jobs of this member that are to be cancelled. */
-  readonly cancel: readonly JobId[];
+  /** Attempts of this member that are to be cancelled. */
+  readonly cancel: readonly { readonly jobId: JobId; readonly attempt: number }[];
   /** The member is to drain. */
   readonly drain: boolean;
 }
@@ -93,8 +93,8 @@ export class Member {
   #info: WorkerInfo;
   #fleet: readonly string[] = [];
   #fleetReadAtMs = Number.NEGATIVE_INFINITY;
-  /** Jobs of claims that were handed out and have not ended. */
-  readonly #held = new Set<JobId>();
+  /** The fences of claims that were handed out and have not ended: a job may be claimed again meanwhile. */
+  readonly #held = new Map<JobId, Version>();
   readonly #session: Session;
   #reconcileAtMs = 0;
   #isExpelled = false;
@@ -146,23 +146,26 @@ export class Member {
     return this.#parts.coord.watch(inboxPrefix(this.id), wake);
   }
 
-  /** Takes what is in the inbox. What was taken is removed; a message may come twice. */
-  async readInbox(): Promise<Inbox> {
-    const entries = await listAll(this.#parts.coord, inboxPrefix(this.id));
-    if (entries.length === 0) return { cancel: [], drain: false };
-    const perCommit = this.#parts.coord.limits.maxOpsPerCommit;
-    await this.#parts.coord.commit({
-      when: [],
-      write: entries.slice(0, perCommit).map((entry) => ({ kind: 'remove', key: entry.key })),
+  /**
+   * Gives what is in the inbox to `act`, which must not throw, and removes it after that. A message
+   * may come twice; none is lost.
+   */
+  async readInbox(act: (inbox: Inbox) => void): Promise<void> {
+    const { coord } = this.#parts;
+    const entries = (await listAll(coord, inboxPrefix(this.id))).slice(
+      0,
+      coord.limits.maxOpsPerCommit,
+    );
+    if (entries.length === 0) return;
+    const messages = entries.map((entry) => parseInboxKey(entry.key));
+    act({
+      cancel: messages.flatMap((message) => (message.kind === 'cancel' ? [message] : [])),
+      drain: messages.some((message) => message.kind === 'drain'),
     });
-    const names = entries.slice(0, perCommit).map((entry) => lastPart(entry.key));
-    const prefix = lastPart(inboxCancelKey(this.id, '' as JobId)); // the name up to the id
-    return {
-      cancel: names
-        .filter((name) => name.startsWith(prefix))
-        .map((name) => name.slice(prefix.length) as JobId), // written from a JobId
-      drain: names.includes(lastPart(inboxDrainKey(this.id))),
-    };
+    await coord.commit({
+      when: [],
+      write: entries.map((entry) => ({ kind: 'remove', key: entry.key })),
+    });
   }
 
   /** Checkpoints tasks. Throws ClaimLostError when the claim no longer holds. Harmless to repeat. */
@@ -170,7 +173,7 @@ export class Member {
     try {
       await writeCheckpoint(this.#parts, claim, atoms);
     } catch (error) {
-      if (error instanceof ClaimLostError) this.#held.delete(claim.spec.id);
+      if (error instanceof ClaimLostError) this.#letGo(claim);
       throw error;
     }
   }
@@ -270,7 +273,7 @@ export class Member {
     ids: readonly JobId[],
     spanId: () => string | undefined,
   ): Promise<readonly Claim[]> {
-    const jobs = await readJobs(this.#parts.coord, ids);
+    const jobs = await readJobs(this.#parts.coord, ids, passOver(this.#parts.logger));
     const claims = await Promise.all(
       [...jobs.values()].map((job) => this.#tryClaim(job, spanId())),
     );
@@ -297,7 +300,7 @@ export class Member {
       const fence = result.versionOf(statusGuard(job).key);
       const { spec, control } = job;
       const claim = await this.#withAtoms({ spec, status, fence, control });
-      this.#held.add(spec.id); // Only now: a claim that can't be handed out is one to look up (K2).
+      this.#held.set(spec.id, fence); // Only now: a claim that can't be handed out is one to look up (K2).
       return claim;
     } catch (error) {
       this.#reconcileAtMs = 0; // K2
@@ -321,16 +324,15 @@ export class Member {
     const { clock, coord } = this.#parts;
     if (clock.monotonicMs() < this.#reconcileAtMs) return [];
     const entries = await listAll(coord, claimsPrefix(this.id));
-    const unknown = entries
-      .map((entry) => lastPart(entry.key) as JobId)
-      .filter((id) => !this.#held.has(id)); // written from a JobId
+    const ids = entries.map((entry) => lastPart(entry.key) as JobId); // written from a JobId
+    const unknown = ids.filter((id) => !this.#held.has(id));
     const claims: Claim[] = [];
     for (const job of (await readJobs(coord, unknown)).values()) {
       if (job.status.phase.kind !== 'running' || job.status.phase.worker !== this.id) continue;
       const { spec, status, version, control } = job;
       claims.push(await this.#withAtoms({ spec, status, fence: version, control }));
     }
-    for (const claim of claims) this.#held.add(claim.spec.id);
+    for (const claim of claims) this.#held.set(claim.spec.id, claim.fence);
     this.#reconcileAtMs = clock.monotonicMs() + RECONCILE_MS;
     return claims;
   }
@@ -339,12 +341,17 @@ export class Member {
   async #end(claim: Claim, ending: AttemptEnding): Promise<AttemptEnded> {
     try {
       const ended = await endAttempt(this.#parts, claim, ending);
-      this.#held.delete(claim.spec.id);
+      this.#letGo(claim);
       return ended;
     } catch (error) {
-      if (error instanceof ClaimLostError) this.#held.delete(claim.spec.id);
+      if (error instanceof ClaimLostError) this.#letGo(claim);
       throw error;
     }
+  }
+
+  /** This claim is over; another one of the same job isn't. */
+  #letGo(claim: Claim): void {
+    if (this.#held.get(claim.spec.id) === claim.fence) this.#held.delete(claim.spec.id);
   }
 }
 

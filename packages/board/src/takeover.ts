@@ -16,6 +16,7 @@ import {
   type JobId,
   type JobSpec,
   type JobStatus,
+  type Logger,
   type ReadyPosition,
   transitionJob,
   type WorkerId,
@@ -24,6 +25,7 @@ import { removeMember } from './fleet.ts';
 import { type JobRecords, readJobs } from './job-reader.ts';
 import { claimsPrefix, controlKey, lastPart, workerKey } from './keys.ts';
 import type { BoardObserver, Takeover } from './observer.ts';
+import { actOnJob, passOver } from './one-by-one.ts';
 import type { ReadyBuckets } from './ready-buckets.ts';
 import { statusGuard, transitionWrites } from './transition.ts';
 
@@ -33,6 +35,7 @@ const TAKEOVER_BATCH = 100;
 export interface TakeoverParts {
   readonly coord: Coord;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly buckets: ReadyBuckets;
   readonly observer: BoardObserver;
 }
@@ -51,8 +54,10 @@ export async function takeOverMember(parts: TakeoverParts, worker: WorkerId): Pr
       limit: TAKEOVER_BATCH,
     });
     const ids = page.entries.map((entry) => lastPart(entry.key) as JobId); // written from a JobId
-    const jobs = [...(await readJobs(parts.coord, ids)).values()];
-    const verdicts = await Promise.all(jobs.map((job) => takeOverJob(parts, job, worker)));
+    const jobs = [...(await readJobs(parts.coord, ids, passOver(parts.logger))).values()];
+    const verdicts = await Promise.all(
+      jobs.map((job) => actOnJob(parts.logger, job.spec.id, () => takeOverJob(parts, job, worker))),
+    );
     taken += verdicts.filter(Boolean).length;
     after = page.entries.at(-1)?.key;
     if (!page.more || after === undefined) break;

@@ -15,7 +15,10 @@ import {
   DUE_PREFIX,
   idAfterDash,
   idempotencyIndexKey,
+  lastPart,
   outcomeKey,
+  REMOVED_PREFIX,
+  removedKey,
   specKey,
   statusKey,
   timedBound,
@@ -23,6 +26,7 @@ import {
   timeOfTimedKey,
   waitingDeadlineUnixMs,
 } from './keys.ts';
+import { actOnJob, passOver } from './one-by-one.ts';
 import { deadlineFailure } from './takeover.ts';
 import { statusGuard, transitionWrites } from './transition.ts';
 
@@ -53,6 +57,7 @@ export async function expireWaitingJobs(parts: BoardParts, untilUnixMs: number):
 
 /** Removes finished jobs whose retention has passed by `untilUnixMs`. */
 export async function removeFinishedJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
+  await finishRemovals(parts);
   return await sweep(parts, {
     prefix: DONE_PREFIX,
     untilUnixMs,
@@ -82,11 +87,16 @@ async function sweep(parts: BoardParts, { prefix, untilUnixMs, act }: Sweep): Pr
     const before = timedBound(prefix, untilUnixMs);
     const page = await parts.coord.list({ prefix, after, before, limit: SWEEP_BATCH });
     const ids = page.entries.map((entry) => idAfterDash(entry.key));
-    const jobs = await readJobs(parts.coord, ids);
+    const jobs = await readJobs(parts.coord, ids, passOver(parts.logger));
     await Promise.all(
       page.entries.map(async (entry) => {
         const job = jobs.get(idAfterDash(entry.key));
-        if (job) await act(job, entry);
+        if (job) {
+          await actOnJob(parts.logger, job.spec.id, async () => {
+            await act(job, entry);
+            return true;
+          });
+        }
       }),
     );
     seen += page.entries.length;
@@ -144,26 +154,33 @@ async function removeJob(parts: BoardParts, job: JobRecords, entry: Entry): Prom
   const isCurrent =
     entry.key === timedKey(DONE_PREFIX, phase.finishedAtUnixMs + job.spec.retentionMs, id);
   if (!isCurrent) return;
-  // Checkpoints first, in pieces: a job that loses them and not itself is found again.
-  const atoms = await listAll(parts.coord, atomsPrefix(id));
-  const perCommit = parts.coord.limits.maxOpsPerCommit - RECORDS_OF_A_JOB;
-  let rest = atoms.map((atom): Write => ({ kind: 'remove', key: atom.key }));
-  while (rest.length > perCommit) {
-    const piece = await parts.coord.commit({
-      when: [statusGuard(job)],
-      write: rest.slice(0, perCommit),
-    });
-    if (!piece.committed) return;
-    rest = rest.slice(perCommit);
-  }
-  await parts.coord.commit({
+  // The job itself goes first, in one commit: one that is revived meanwhile keeps its checkpoints.
+  const mark: Write = { kind: 'put', key: removedKey(id), value: NOTHING };
+  const result = await parts.coord.commit({
     when: [statusGuard(job)],
-    write: [...rest, ...recordRemovals(job, entry.key, id)],
+    write: [...recordRemovals(job, entry.key, id), mark],
   });
+  if (result.committed) await removeAtoms(parts, id);
 }
 
-// A guard, and what `recordRemovals` returns.
-const RECORDS_OF_A_JOB = 8;
+/** Removes the checkpoints of a job that is gone, then the mark that says they are to go. */
+async function removeAtoms(parts: BoardParts, id: JobId): Promise<void> {
+  const keys = (await listAll(parts.coord, atomsPrefix(id))).map((entry) => entry.key);
+  keys.push(removedKey(id));
+  const perCommit = parts.coord.limits.maxOpsPerCommit;
+  for (let from = 0; from < keys.length; from += perCommit) {
+    const write = keys.slice(from, from + perCommit).map((key): Write => ({ kind: 'remove', key }));
+    await parts.coord.commit({ when: [], write });
+  }
+}
+
+/** Goes on with removals that a crash cut off. */
+async function finishRemovals(parts: BoardParts): Promise<void> {
+  const page = await parts.coord.list({ prefix: REMOVED_PREFIX, limit: SWEEP_BATCH });
+  for (const entry of page.entries) await removeAtoms(parts, lastPart(entry.key) as JobId); // written from a JobId
+}
+
+const NOTHING = new Uint8Array(0);
 
 function recordRemovals(job: JobRecords, doneKey: string, id: JobId): readonly Write[] {
   const keys = [specKey(id), statusKey(id), outcomeKey(id), controlKey(id), doneKey];

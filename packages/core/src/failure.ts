@@ -62,7 +62,8 @@ function printThrown(thrown: unknown): string {
   }
 }
 
-function shorten(text: string, limit: number): string {
+/** Cuts over-long text, and says that it was and by how much. */
+export function shorten(text: string, limit: number): string {
   if (text.length <= limit) return text;
   return `${text.slice(0, limit)}… [${text.length - limit} more characters not kept]`;
 }

@@ -10,6 +10,7 @@
 //   J2. A final state is left by a revival only, and never `succeeded`.
 //   J3. Only an attempt that was lost counts towards `lostAttempts`.
 import { AssertionError, assert } from './assert.ts';
+import { shorten } from './failure.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
@@ -135,7 +136,12 @@ function endAttempt(
   if (status.phase.kind !== 'running') return status;
   const attempts = status.attempts.map((attempt) =>
     attempt.number === status.attempt
-      ? { ...attempt, end, endedAtUnixMs: event.atUnixMs, reason: event.reason }
+      ? {
+          ...attempt,
+          end,
+          endedAtUnixMs: event.atUnixMs,
+          reason: event.reason && shorten(event.reason, LIMITS.reasonLength),
+        }
       : attempt,
   );
   return { ...status, attempts };

@@ -32,6 +32,8 @@ export const LIMITS = {
   /** Characters kept of a failure's message and of its stack; what is longer is marked as cut. */
   failureMessageLength: 4096,
   failureStackLength: 16_384,
+  /** Characters kept of the reason why an attempt ended; what is longer is marked as cut. */
+  reasonLength: 200,
   /** Tasks in one flow. */
   tasksPerFlow: 10_000,
   /** Jobs on one page of a listing. */

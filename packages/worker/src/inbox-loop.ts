@@ -41,10 +41,9 @@ export async function runInboxLoop(
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const inbox = await member.readInbox();
+      await member.readInbox(parts.act);
       failures = 0;
       parts.patience.succeeded();
-      parts.act(inbox);
       await changed.wait(jitter(random, INBOX_RESYNC_MS), { signal });
     } catch (error) {
       failures += 1;

@@ -56,6 +56,7 @@ type AttemptOutcome = AttemptEnded | 'lost';
 
 export class JobRun {
   readonly jobId: JobId;
+  readonly attempt: number;
   readonly #parts: JobRunParts;
   readonly #claim: Claim;
   readonly #logger: Logger;
@@ -68,6 +69,7 @@ export class JobRun {
 
   constructor(parts: JobRunParts, claim: Claim) {
     this.jobId = claim.spec.id;
+    this.attempt = claim.status.attempt;
     this.#parts = parts;
     this.#claim = claim;
     const { spec, status, fence } = claim;

@@ -54,7 +54,7 @@ export class Membership {
   readonly #drain = new AbortController();
   readonly #settled = new AbortController();
   /** Cancels of jobs that a claim under way may be about to bring. */
-  readonly #earlyCancels = new Set<JobId>();
+  readonly #earlyCancels = new Set<string>();
 
   constructor(parts: WorkerParts, session: Session, member: Member) {
     this.id = member.id;
@@ -191,22 +191,23 @@ export class Membership {
       },
       claim,
     );
-    if (this.#earlyCancels.has(run.jobId)) run.cancel(CANCEL_REASON);
+    if (this.#earlyCancels.has(`${run.jobId}/${run.attempt}`)) run.cancel(CANCEL_REASON);
     if (this.#drain.signal.aborted) run.handBack(HAND_BACK_REASON); // M2
     this.#runs.set(run.jobId, run);
     const running = run.run().finally(() => {
       this.#running.delete(running);
-      this.#runs.delete(run.jobId);
+      // The job may have been claimed again while this run still waited for an answer.
+      if (this.#runs.get(run.jobId) === run) this.#runs.delete(run.jobId);
       this.#claimLoop.wake();
     });
     this.#running.add(running);
   }
 
   #act(inbox: Inbox): void {
-    for (const id of inbox.cancel) {
-      const run = this.#runs.get(id);
-      if (run) run.cancel(CANCEL_REASON);
-      else if (this.#claimLoop.isClaiming) this.#earlyCancels.add(id);
+    for (const { jobId, attempt } of inbox.cancel) {
+      const run = this.#runs.get(jobId);
+      if (run?.attempt === attempt) run.cancel(CANCEL_REASON);
+      else if (this.#claimLoop.isClaiming) this.#earlyCancels.add(`${jobId}/${attempt}`);
     }
     if (inbox.drain && !this.#drain.signal.aborted) {
       this.#parts.logger.info({}, 'asked to drain');

@@ -159,11 +159,12 @@ export class Supervisor implements Service {
   }
 
   async #run(): Promise<void> {
-    let status = 0;
+    let status = 1;
     try {
       status = await this.#supervise();
     } catch (error) {
-      this.#started.reject(error); // The first child could not be started.
+      this.#logger.error({ error: fromUnknown(error).message }, 'no worker process can be started');
+      this.#started.reject(error); // Whoever waits for the first child is told.
     } finally {
       await this.#awaitExpulsions();
       this.#started.resolve();
