@@ -174,13 +174,13 @@ async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<boolean> {
 
 const FORGIVEN_STATES: ReadonlySet<TaskState> = new Set(['failure', 'reverted', 'revertFailure']);
 
+/** `tries` and `revertTries` go on from where they are: they are part of idempotency keys. */
 function forgive(atom: AtomRecord): AtomRecord {
   return {
     ...atom,
     state: 'pending',
     intention: 'execute',
     forgivenTries: atom.tries,
-    revertTries: 0,
     result: undefined,
     failure: undefined,
     revertFailure: undefined,

@@ -1,10 +1,14 @@
 // The records of a run's tasks, by their place in the plan: the one place where they change. Every
 // change of state is checked against core's table, told to the observer, and given to the writer.
+//
+// `finishedAtUnixMs` is the end of the task's execution, and stays when the task is reverted. No two
+// failures of a flow share one: so the first is known as the first by a later attempt too.
 import {
   type AtomRecord,
   assert,
   type Clock,
   canTransitionTask,
+  type Failure,
   LIMITS,
   type Payload,
   pendingAtom,
@@ -26,6 +30,7 @@ export interface AtomBookParts {
 export class AtomBook {
   readonly #parts: AtomBookParts;
   readonly #records: AtomRecord[];
+  #lastFailureUnixMs: number;
   /** The places of all tasks; joins have none. */
   readonly tasks: readonly number[];
 
@@ -34,6 +39,10 @@ export class AtomBook {
     this.tasks = parts.plan.nodes.flatMap((node, index) => (node.task ? [index] : []));
     const stored = new Map(atoms.map((atom) => [atom.name, atom]));
     this.#records = parts.plan.nodes.map((node) => stored.get(node.name) ?? pendingAtom(node.name));
+    this.#lastFailureUnixMs = this.#records.reduce(
+      (last, record) => (hasFailed(record) ? Math.max(last, endOf(record)) : last),
+      Number.NEGATIVE_INFINITY,
+    );
   }
 
   get(index: number): AtomRecord {
@@ -49,7 +58,7 @@ export class AtomBook {
     return this.#change(index, 'soon', {
       state: 'running',
       intention: 'execute',
-      tries: isRepeat ? before.tries : before.tries + 1,
+      tries: isRepeat ? Math.max(1, before.tries) : before.tries + 1,
       executions: before.executions + 1,
       progress: 0,
       progressMessage: undefined,
@@ -75,36 +84,41 @@ export class AtomBook {
       state: 'pending',
       failure: toFailure(thrown, this.get(index).name),
       nextAtUnixMs,
-      finishedAtUnixMs: this.#now(),
     });
   }
 
-  /** The task has failed for good; `thrown` is absent when its last failure says why already. */
-  fail(index: number, thrown?: unknown): void {
-    const before = this.get(index);
-    this.#change(index, 'now', {
-      state: 'failure',
-      failure: thrown === undefined ? before.failure : toFailure(thrown, before.name),
-      nextAtUnixMs: undefined,
-      finishedAtUnixMs: this.#now(),
-    });
+  /** The task has failed for good. */
+  fail(index: number, thrown: unknown): void {
+    this.#fail(index, toFailure(thrown, this.get(index).name));
   }
 
-  /** Hands the task's revert to user code: a new try, or once more the one that was in flight. */
-  startRevert(index: number): AtomRecord {
+  /**
+   * The flow has failed, so a task that has begun and not succeeded has too: one that waits for its
+   * next try with the failure of its last, one whose try was cut off with `thrown`.
+   */
+  giveUp(index: number, thrown: unknown): void {
+    const { name, state, failure } = this.get(index);
+    const last = state === 'pending' ? failure : undefined;
+    this.#fail(index, last ?? toFailure(thrown, name));
+  }
+
+  /**
+   * Hands the task's revert to user code: a new try, or once more the one that was in flight.
+   * `flowFailure` is why the flow is reverted.
+   */
+  startRevert(index: number, flowFailure: Failure): AtomRecord {
     const before = this.get(index);
     const isRepeat = before.state === 'reverting' && before.nextAtUnixMs === undefined;
     return this.#change(index, 'soon', {
-      state: 'reverting',
-      intention: 'revert',
-      revertTries: isRepeat ? before.revertTries : before.revertTries + 1,
+      ...this.#toRevert(index, flowFailure),
+      revertTries: isRepeat ? Math.max(1, before.revertTries) : before.revertTries + 1,
       nextAtUnixMs: undefined,
     });
   }
 
   /** A task without a revert is passed over. */
-  skipRevert(index: number): void {
-    this.#change(index, 'now', { state: 'reverting', intention: 'revert' });
+  skipRevert(index: number, flowFailure: Failure): void {
+    this.#change(index, 'now', this.#toRevert(index, flowFailure));
     this.reverted(index);
   }
 
@@ -112,7 +126,7 @@ export class AtomBook {
     this.#change(index, 'now', {
       state: 'reverted',
       revertFailure: undefined,
-      finishedAtUnixMs: this.#now(),
+      nextAtUnixMs: undefined,
     });
   }
 
@@ -123,11 +137,26 @@ export class AtomBook {
 
   failRevert(index: number, thrown: unknown): void {
     const revertFailure = toFailure(thrown, this.get(index).name);
-    this.#change(index, 'now', {
-      state: 'revertFailure',
-      revertFailure,
-      finishedAtUnixMs: this.#now(),
-    });
+    this.#change(index, 'now', { state: 'revertFailure', revertFailure });
+  }
+
+  /** True when the records say that the flow has failed: an attempt has decided so, and it stands. */
+  get hasFailed(): boolean {
+    return this.#records.some((record) => hasFailed(record));
+  }
+
+  /**
+   * Why the flow is reverted, by the records: the failure of the flow as a whole if there is one,
+   * else that of the task that failed first.
+   */
+  findFlowFailure(): Failure {
+    let first: AtomRecord | undefined;
+    for (const record of this.#records) {
+      if (!record.failure || !hasFailed(record)) continue;
+      if (record.failure.task === undefined) return record.failure;
+      if (!first || endOf(record) < endOf(first)) first = record;
+    }
+    return first?.failure ?? toFailure(new Error(NOT_RECORDED));
   }
 
   progress(index: number, progress: number, progressMessage: string | undefined): void {
@@ -149,6 +178,32 @@ export class AtomBook {
     this.#parts.observer.recordedError?.(name, recorded);
   }
 
+  #fail(index: number, failure: Failure): void {
+    const finishedAtUnixMs = Math.max(this.#now(), this.#lastFailureUnixMs + 1);
+    this.#lastFailureUnixMs = finishedAtUnixMs;
+    this.#change(index, 'now', {
+      state: 'failure',
+      intention: 'revert',
+      failure,
+      nextAtUnixMs: undefined,
+      finishedAtUnixMs,
+    });
+  }
+
+  /**
+   * When not a task has failed but the flow as a whole, the records that go to be reverted are the
+   * only place where a later attempt can find out why.
+   */
+  #toRevert(index: number, flowFailure: Failure): Partial<AtomRecord> {
+    const { failure } = this.get(index);
+    const isOfFlow = flowFailure.task === undefined;
+    return {
+      state: 'reverting',
+      intention: 'revert',
+      failure: failure ?? (isOfFlow ? flowFailure : undefined),
+    };
+  }
+
   #change(index: number, urgency: Urgency, change: Partial<AtomRecord>): AtomRecord {
     const { identity, observer, writer } = this.#parts;
     const before = this.get(index);
@@ -168,3 +223,21 @@ export class AtomBook {
     return this.#parts.clock.nowUnixMs();
   }
 }
+
+/** True for a task that has failed for good, or that is reverted because the flow has failed. */
+function hasFailed({ state }: AtomRecord): boolean {
+  return (
+    state === 'failure' ||
+    state === 'reverting' ||
+    state === 'reverted' ||
+    state === 'revertFailure'
+  );
+}
+
+function endOf({ finishedAtUnixMs }: AtomRecord): number {
+  return finishedAtUnixMs ?? 0;
+}
+
+const NOT_RECORDED =
+  'an earlier attempt was reverting the flow, and its records do not say why; the task that failed ' +
+  'may have been removed from the flow since';

@@ -1,6 +1,7 @@
 import {
-  InvalidArgumentError,
-  PayloadTooLargeError,
+  backoffMs,
+  LIMITS,
+  type Random,
   RetryLaterError,
   type RetryPolicy,
   TerminalError,
@@ -9,31 +10,58 @@ import {
 /** How a call of user code ended. */
 export type CallOutcome<Value> =
   | { readonly kind: 'success'; readonly value: Value }
-  | { readonly kind: 'failure'; readonly thrown: unknown; readonly isFinal: boolean }
+  | FailedCall
   /** The run was stopped: what the call did isn't known, and its try counts as in flight. */
   | { readonly kind: 'interrupted' };
 
-/** An error of ours that another try would only repeat: wrong arguments, a result that can't be stored. */
+/** A call that failed. `isFinal`: another try would only repeat it, whatever the policy says. */
+export interface FailedCall {
+  readonly kind: 'failure';
+  readonly thrown: unknown;
+  readonly isFinal: boolean;
+}
+
+/** Wrong arguments, a result that can't be stored: an error that another try would only repeat. */
 export class UnusableValueError extends Error {
   override readonly name: string = 'UnusableValueError';
 }
 
-/** True when another try is of no use, whatever the policy's number of attempts. */
-export function isFinalError(thrown: unknown, policy: RetryPolicy): boolean {
-  if (thrown instanceof TerminalError || thrown instanceof UnusableValueError) return true;
-  return thrown instanceof Error && policy.doNotRetry.includes(thrown.name);
-}
-
-/** When user code asks to be tried again, in milliseconds from now; undefined when it doesn't say. */
-export function retryAfterMs(thrown: unknown): number | undefined {
-  if (!(thrown instanceof RetryLaterError)) return undefined;
-  const { afterMs } = thrown;
-  return Number.isFinite(afterMs) && afterMs >= 0 ? Math.round(afterMs) : undefined;
-}
-
 /** Wraps what went wrong around user code, before or after it, in words that say where. */
 export function unusable(what: string, thrown: unknown): UnusableValueError {
-  const isOurs = thrown instanceof InvalidArgumentError || thrown instanceof PayloadTooLargeError;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new UnusableValueError(`${what}: ${message}`, isOurs ? undefined : { cause: thrown });
+  return new UnusableValueError(`${what}: ${message}`, { cause: thrown });
+}
+
+/**
+ * How long to wait before the next try, in milliseconds; undefined when there is to be none. `counted`
+ * is the number of the try that failed, from 1, among those that count against the policy.
+ */
+export function retryDelayMs(
+  failed: FailedCall & { readonly counted: number },
+  policy: RetryPolicy,
+  random: Random,
+): number | undefined {
+  const { thrown, counted } = failed;
+  if (failed.isFinal || counted >= policy.attempts) return undefined;
+  if (thrown instanceof TerminalError || isNamed(thrown, policy.doNotRetry)) return undefined;
+  return askedDelayMs(thrown) ?? backoffMs(policy.backoff, counted, random);
+}
+
+/** When user code asks to be tried again; undefined when it doesn't say, or nothing that can be kept. */
+function askedDelayMs(thrown: unknown): number | undefined {
+  if (!(thrown instanceof RetryLaterError)) return undefined;
+  const { afterMs } = thrown;
+  return afterMs >= 0 && afterMs <= LIMITS.durationMaxMs ? Math.round(afterMs) : undefined;
+}
+
+/** True when the error's name, or one of its classes, is among `names`. */
+function isNamed(thrown: unknown, names: readonly string[]): boolean {
+  if (names.length === 0 || !(thrown instanceof Error)) return false;
+  if (names.includes(thrown.name) || names.includes('Error')) return true;
+  let prototype: unknown = Object.getPrototypeOf(thrown);
+  while (prototype instanceof Error) {
+    if (names.includes(prototype.constructor.name)) return true;
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return false;
 }

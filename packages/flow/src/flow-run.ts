@@ -11,19 +11,25 @@
 //   E4. A task is reverted only after everything that waited for it is, durably; one whose revert
 //       failed for good keeps what it waited for from being reverted.
 //   E5. Every failure, of user code or around it, goes through the same resolution: a later try, or
-//       the failure of the flow. No task is left without one.
+//       the failure of the flow. Only a refused checkpoint and a defect make a run reject.
+//   E6. Nothing starts while more waits to be written than one checkpoint holds: a store that lags
+//       behind doesn't let the steps pile up that a crash would repeat.
+//   E7. Once the run is over nothing of it is heard again: no timer, no checkpoint, no rejection.
+//   E8. A further try waits until the failure of the one before is durable, so that its key was never
+//       used for anything else.
+//
+// Not promised: that user code ends. What ignores its signal is left behind, because nothing can end
+// it within a process.
 import {
-  AssertionError,
   type AtomRecord,
-  backoffMs,
   type Failure,
   type Payload,
+  type RetryPolicy,
   type Timer,
   toFailure,
 } from '@holdfast/core';
 import { AtomBook } from './atom-book.ts';
-import type { CallOutcome } from './call-outcome.ts';
-import { isFinalError, retryAfterMs, unusable } from './call-outcome.ts';
+import { type CallOutcome, type FailedCall, retryDelayMs, unusable } from './call-outcome.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import type { FlowPlan } from './flow-plan.ts';
 import { Frontier } from './frontier.ts';
@@ -36,8 +42,8 @@ import {
   type RunResult,
   STOP_GRACE_MS,
 } from './run-options.ts';
+import { encodeOutput, type Values } from './run-values.ts';
 import { TaskRunner } from './task-runner.ts';
-import { encodeOutput } from './task-values.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** What a run does now: execute; let what runs finish after a failure; revert. */
@@ -73,8 +79,9 @@ export class FlowRun {
   /** Tasks that user code has to revert yet. */
   #revertsLeft = 0;
   #isEnding = false;
+  #isOver = false;
 
-  constructor(plan: FlowPlan, options: RunOptions, input: Readonly<Record<string, unknown>>) {
+  constructor(plan: FlowPlan, options: RunOptions, input: Values) {
     this.#plan = plan;
     this.#options = options;
     this.#concurrency = options.concurrency ?? DEFAULT_TASK_CONCURRENCY;
@@ -103,18 +110,23 @@ export class FlowRun {
     this.#unfinished = this.#book.tasks.length;
   }
 
-  /** Runs to an end. Rejects with what the checkpoint port rejected with, or with a defect. */
-  async run(): Promise<RunResult> {
+  /**
+   * Runs to an end. `failure` is set when the flow has failed before it can go on. Rejects with what
+   * the checkpoint port rejected with, or with a defect.
+   */
+  async run(failure?: Failure): Promise<RunResult> {
     const { signal } = this.#options;
     const halt = (): void => this.#guard(() => this.#halt(signal.reason));
     if (signal.aborted) halt();
     else signal.addEventListener('abort', halt, { once: true });
-    this.#guard(() => this.#resume());
+    this.#guard(() => this.#resume(failure));
     try {
       return await this.#result.promise;
     } finally {
+      this.#isOver = true; // E7
       signal.removeEventListener('abort', halt);
       this.#waiting.disarm();
+      this.#writer.close();
       this.#stop.abort(new Error('the run is over'));
       this.#abandoned.resolve();
       this.#grace?.cancel();
@@ -122,17 +134,14 @@ export class FlowRun {
   }
 
   /** Takes up what earlier attempts left. */
-  #resume(): void {
-    const states = new Set(this.#book.tasks.map((index) => this.#book.get(index).state));
-    const hasFailed = ['failure', 'reverting', 'reverted', 'revertFailure'].some(
-      (state) => states.has(state as AtomRecord['state']), // one of its members
-    );
-    if (hasFailed) {
-      this.#firstFailure = this.#earliestFailure();
+  #resume(failure: Failure | undefined): void {
+    this.#firstFailure = failure;
+    if (failure || this.#book.hasFailed) {
       this.#phase = 'settling';
     } else {
       for (const index of this.#book.tasks) {
-        if (this.#book.get(index).state === 'success') this.#completeForward(index);
+        const { state } = this.#book.get(index);
+        if (state === 'success' || state === 'ignore') this.#completeForward(index);
       }
     }
     this.#advance();
@@ -160,7 +169,7 @@ export class FlowRun {
     if (this.#phase === 'settling') return; // E2
     this.#ready.push(...this.#waiting.takeDue());
     this.#takeReady();
-    while (this.#running < this.#concurrency) {
+    while (this.#running < this.#concurrency && this.#writer.waiting < CHECKPOINT_RECORDS_MAX) {
       const index = this.#ready.shift();
       if (index === undefined) return;
       if (this.#phase === 'forward') this.#startTask(index);
@@ -178,7 +187,8 @@ export class FlowRun {
       for (const index of found) {
         if (this.#phase === 'reverting' && this.#passRevert(index)) continue;
         const { state, nextAtUnixMs } = this.#book.get(index);
-        if (state === 'success' && this.#phase === 'forward') continue;
+        // Done, though a later version of the flow has put something in front of it.
+        if (this.#phase === 'forward' && (state === 'success' || state === 'ignore')) continue;
         if (nextAtUnixMs !== undefined && nextAtUnixMs > this.#options.clock.nowUnixMs()) {
           this.#waiting.add(index, nextAtUnixMs);
         } else {
@@ -197,6 +207,7 @@ export class FlowRun {
   }
 
   #executed(index: number, outcome: CallOutcome<Payload>): void {
+    if (this.#isOver) return; // E7
     this.#running -= 1;
     if (outcome.kind === 'success') {
       this.#book.succeed(index, outcome.value);
@@ -208,26 +219,33 @@ export class FlowRun {
   }
 
   /** E5: another try, or the end of the flow. */
-  #resolveFailure(
-    index: number,
-    outcome: { readonly thrown: unknown; readonly isFinal: boolean },
-  ): void {
-    const { clock, random } = this.#options;
-    const policy = mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
+  #resolveFailure(index: number, outcome: FailedCall): void {
+    const { clock, random, logger } = this.#options;
     const { tries, forgivenTries } = this.#book.get(index);
     const counted = tries - forgivenTries;
-    const isFinal =
-      outcome.isFinal || isFinalError(outcome.thrown, policy) || counted >= policy.attempts;
-    if (isFinal || this.#phase !== 'forward') {
+    const isFinal = outcome.isFinal || this.#phase !== 'forward'; // E2
+    const delayMs = retryDelayMs({ ...outcome, isFinal, counted }, this.#policy(index), random);
+    if (delayMs === undefined) {
       this.#book.fail(index, outcome.thrown);
       this.#firstFailure ??= this.#book.get(index).failure;
       this.#phase = 'settling';
+      logger.error(this.#describe(index, outcome), 'a task failed for good; the flow is reverted');
       return;
     }
-    const delayMs = retryAfterMs(outcome.thrown) ?? backoffMs(policy.backoff, counted, random);
     const nextAtUnixMs = clock.nowUnixMs() + delayMs;
     this.#book.retryLater(index, outcome.thrown, nextAtUnixMs);
-    this.#waiting.add(index, nextAtUnixMs);
+    logger.warn({ ...this.#describe(index, outcome), delayMs }, 'a task failed; it is tried again');
+  }
+
+  #policy(index: number): RetryPolicy {
+    return mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
+  }
+
+  #describe(index: number, { thrown }: FailedCall): Record<string, unknown> {
+    const { name, tries, revertTries } = this.#book.get(index);
+    const isRevert = this.#phase === 'reverting';
+    const { jobId } = this.#options.identity;
+    return { jobId, task: name, try: isRevert ? revertTries : tries, error: thrown };
   }
 
   /** E3: once everything that ran has settled and is durable, the revert begins. */
@@ -241,20 +259,18 @@ export class FlowRun {
     }
     this.#phase = 'reverting';
     this.#ready = [];
+    // Nobody waits for a task's next try any more.
+    this.#waiting.clear();
     this.#frontier = new Frontier(this.#plan, 'backward');
   }
 
   /** A try that was cut off, or was to be followed by another, has failed now that the flow has. */
   #closeTry(index: number): void {
     const { state, tries, forgivenTries, name } = this.#book.get(index);
-    if (state === 'running') {
-      this.#book.fail(
-        index,
-        new Error(`task ${name} was cut off, and the flow had failed meanwhile`),
-      );
-    } else if (state === 'pending' && tries > forgivenTries) {
-      this.#book.fail(index);
-    }
+    const hasBegun = state === 'running' || (state === 'pending' && tries > forgivenTries);
+    if (!hasBegun) return;
+    const message = `task ${name} was cut off, and the flow had failed meanwhile`;
+    this.#book.giveUp(index, new Error(message));
   }
 
   /** True when user code has to revert this task yet. */
@@ -269,7 +285,8 @@ export class FlowRun {
     const { state } = this.#book.get(index);
     if (state === 'revertFailure') return true; // E4: not complete, so nothing behind it becomes ready.
     if (this.#hasWork(index)) return false;
-    if (state === 'success' || state === 'failure') this.#book.skipRevert(index);
+    if (state === 'success' || state === 'failure')
+      this.#book.skipRevert(index, this.#flowFailure());
     else if (state === 'reverting') this.#book.reverted(index); // Its revert was removed from the flow.
     this.#frontier.complete(index);
     return true;
@@ -284,50 +301,72 @@ export class FlowRun {
   }
 
   #revertEnded(index: number, outcome: CallOutcome<unknown>): void {
+    if (this.#isOver) return; // E7
     this.#running -= 1;
     if (outcome.kind === 'success') {
       this.#book.reverted(index);
-      this.#revertsLeft -= 1;
+      this.#revertResolved();
     } else if (outcome.kind === 'failure') {
       this.#resolveRevertFailure(index, outcome);
     }
     this.#advance();
   }
 
-  #resolveRevertFailure(
-    index: number,
-    { thrown, isFinal }: { readonly thrown: unknown; readonly isFinal: boolean },
-  ): void {
-    const { clock, random } = this.#options;
-    const policy = mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
-    const { revertTries } = this.#book.get(index);
-    if (isFinal || isFinalError(thrown, policy) || revertTries >= policy.attempts) {
+  /** After the last revert by user code nobody has to wait for a commit: the rest has nothing to revert. */
+  #revertResolved(): void {
+    this.#revertsLeft -= 1;
+    if (this.#revertsLeft > 0) return;
+    for (const index of this.#book.tasks) {
+      if (this.#book.get(index).state === 'reverted') this.#frontier.complete(index);
+    }
+  }
+
+  #resolveRevertFailure(index: number, outcome: FailedCall): void {
+    const { clock, random, logger } = this.#options;
+    const { thrown } = outcome;
+    const counted = this.#book.get(index).revertTries;
+    const delayMs = retryDelayMs({ ...outcome, counted }, this.#policy(index), random);
+    if (delayMs === undefined) {
       this.#book.failRevert(index, thrown);
-      this.#revertsLeft -= 1;
+      this.#revertResolved();
+      logger.error(this.#describe(index, outcome), 'a revert failed for good; undo it by hand');
       return;
     }
-    const delayMs = retryAfterMs(thrown) ?? backoffMs(policy.backoff, revertTries, random);
     const nextAtUnixMs = clock.nowUnixMs() + delayMs;
     this.#book.retryRevertLater(index, thrown, nextAtUnixMs);
-    this.#waiting.add(index, nextAtUnixMs);
+    logger.warn(
+      { ...this.#describe(index, outcome), delayMs },
+      'a revert failed; it is tried again',
+    );
   }
 
   /** E1, E4: what is durable lets others go on. */
   #committed(records: readonly AtomRecord[]): void {
+    if (this.#isOver) return; // E7
     this.#options.observer?.committed?.(records);
     for (const record of records) {
       const index = this.#indexOf(record.name);
       if (record.state === 'success' && this.#phase === 'forward') this.#frontier.complete(index);
       if (record.state === 'reverted' && this.#phase === 'reverting')
         this.#frontier.complete(index);
+      // E8: only now, so that no try ever runs whose predecessor another attempt would repeat.
+      if (record.nextAtUnixMs !== undefined && this.#isWaitingState(record.state)) {
+        this.#waiting.add(index, record.nextAtUnixMs);
+      }
     }
     this.#advance();
+  }
+
+  #isWaitingState(state: AtomRecord['state']): boolean {
+    return this.#phase === 'forward'
+      ? state === 'pending'
+      : this.#phase === 'reverting' && state === 'reverting';
   }
 
   #isDone(): boolean {
     if (this.#phase === 'forward') return this.#unfinished === 0;
     if (this.#phase === 'settling' || this.#ready.length > 0) return false;
-    if (this.#waiting.nextAtUnixMs !== undefined) return false;
+    if (this.#waiting.size > 0) return false;
     // What is not durable yet may let another revert start.
     return this.#revertsLeft === 0 || this.#writer.isSettled;
   }
@@ -335,11 +374,12 @@ export class FlowRun {
   /** Ends the run when all that is left to do lies further ahead than the run is to wait. */
   #mayRelease(): boolean {
     const { clock, releaseAfterMs = DEFAULT_RELEASE_AFTER_MS } = this.#options;
-    const untilUnixMs = this.#waiting.nextAtUnixMs;
-    if (untilUnixMs === undefined || this.#ready.length > 0 || this.#phase === 'settling')
-      return false;
-    if (untilUnixMs - clock.nowUnixMs() <= releaseAfterMs || this.#mayUnlock()) return false;
-    this.#end({ kind: 'waiting', untilUnixMs, reason: this.#waitReason() });
+    if (this.#ready.length > 0 || this.#phase === 'settling') return false;
+    const first = this.#waiting.first;
+    if (!first || first.untilUnixMs - clock.nowUnixMs() <= releaseAfterMs) return false;
+    if (this.#mayUnlock()) return false;
+    const { untilUnixMs } = first;
+    this.#end({ kind: 'waiting', untilUnixMs, reason: this.#waitReason(first.index) });
     return true;
   }
 
@@ -356,13 +396,14 @@ export class FlowRun {
     return isDone && (others?.length ?? 0) > 0;
   }
 
-  #waitReason(): string {
-    const waiting = this.#book.tasks
-      .map((index) => this.#book.get(index))
-      .filter((record) => record.nextAtUnixMs !== undefined);
-    const [first] = waiting;
-    const others = waiting.length > 1 ? ` and ${waiting.length - 1} more` : '';
-    return `task ${first?.name ?? ''}${others} waits for its next try`;
+  #waitReason(index: number): string {
+    const { name, state, failure, revertFailure, tries, revertTries } = this.#book.get(index);
+    const isRevert = state === 'reverting';
+    const last = isRevert ? revertFailure : failure;
+    const what = isRevert ? `the revert of task ${name}` : `task ${name}`;
+    const next = (isRevert ? revertTries : tries) + 1;
+    const others = this.#waiting.size > 1 ? ` (${this.#waiting.size - 1} more wait too)` : '';
+    return `${what} waits for try ${next} after ${last?.type}: ${last?.message}${others}`;
   }
 
   #endDone(): void {
@@ -386,7 +427,7 @@ export class FlowRun {
   /** Stopped or refused: waits for what runs to settle, within the grace period. */
   #endStopped(): void {
     if (this.#running > 0 && !this.#isAbandoned) return;
-    if (this.#refusal) return this.#crash(this.#refusal.error);
+    if (this.#refusal) return this.#reject(this.#refusal.error);
     this.#end({ kind: 'stopped' });
   }
 
@@ -422,17 +463,8 @@ export class FlowRun {
   }
 
   #flowFailure(): Failure {
-    this.#firstFailure ??=
-      this.#earliestFailure() ?? toFailure(new AssertionError('a flow failed without a failure'));
+    this.#firstFailure ??= this.#book.findFlowFailure();
     return this.#firstFailure;
-  }
-
-  #earliestFailure(): Failure | undefined {
-    const failed = this.#book.tasks
-      .map((index) => this.#book.get(index))
-      .filter((record) => record.failure !== undefined)
-      .sort((a, b) => (a.finishedAtUnixMs ?? 0) - (b.finishedAtUnixMs ?? 0));
-    return failed[0]?.failure;
   }
 
   #indexOf(name: string): number {
@@ -448,10 +480,20 @@ export class FlowRun {
     }
   }
 
+  /** A defect: what runs gets the time to end that it gets when a checkpoint is refused. */
   #crash(error: unknown): void {
+    const isFirst = this.#refusal === undefined;
+    this.#refusal ??= { error };
+    if (!isFirst) return this.#reject(error);
+    try {
+      this.#halt(error);
+    } catch (again) {
+      this.#reject(again);
+    }
+  }
+
+  #reject(error: unknown): void {
     this.#isEnding = true;
-    this.#stop.abort(error);
-    this.#writer.close();
     this.#result.reject(error);
   }
 }

@@ -38,7 +38,7 @@ interface LinearWires {
   readonly isOpen: boolean;
 }
 
-export type WireLinear<
+type WireLinear<
   S extends readonly unknown[],
   Env extends string = never,
   Wires extends string = never,

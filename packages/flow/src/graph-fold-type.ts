@@ -25,41 +25,48 @@ import type {
 export type Link = readonly [from: Item, to: Item];
 
 /** Wires between the items; an item never provides for itself. */
-export type SiblingWireKeys<S extends readonly unknown[], Gives extends string> = {
+type SiblingWireKeys<S extends readonly unknown[], Gives extends string> = {
   [Key in keyof S]: Exclude<Wire<NeedsIn<S[Key]>, Gives>, `${string} ${NamesIn<S[Key]>}`>;
 }[number];
 
-/** Which item, by its place in the list, holds a task. */
-export type Places<S extends readonly unknown[]> = {
-  readonly [Place in keyof S & `${number}` as NamesIn<S[Place]>]: Place;
+/** Which item, by its place in the list, holds which task: `<task> <place>`. */
+type PlaceKeys<S extends readonly unknown[]> = {
+  [Place in keyof S]: `${NamesIn<S[Place]>} ${Place & string}`;
+}[number];
+
+/** The places by task. A mapping over strings: one over the items would be computed for each look-up. */
+type Places<Keys extends string> = {
+  readonly [Key in Keys as Key extends `${infer Task} ${string}`
+    ? Task
+    : never]: Key extends `${string} ${infer Place}` ? Place : never;
 };
-export type PlaceTable = Readonly<Record<string, string>>;
+type PlaceTable = Readonly<Record<string, string>>;
 
 /** The waiting item and the one it waits for. A task that is wired is in the table; one that is linked may not be. */
-export type WireEnds<
+type WireEnds<
   P extends PlaceTable,
   Task extends string,
   Provider extends string,
 > = `${P[Task]}>${P[Provider]}`;
-export type LinkEnds<
+type LinkEnds<
   P extends PlaceTable,
   L extends Link,
 > = `${P[NamesOf<L[1]> & keyof P]}>${P[NamesOf<L[0]> & keyof P]}`;
 
 /** A wait is `<place>><place it waits for>`. */
-export type Waits<Wires extends string, L, P extends PlaceTable> =
+type Waits<Wires extends string, L, P extends PlaceTable> =
   | (Wires extends `${infer Task} ${string} ${infer Provider}`
       ? WireEnds<P, Task, Provider>
       : never)
   | (L extends Link ? LinkEnds<P, L> : never);
 
 /** For each item the union of `is <its place>` and `after <place>`. */
-export type Turns<S extends readonly unknown[], AfterTable extends PlaceTable> = {
+type Turns<S extends readonly unknown[], AfterTable extends PlaceTable> = {
   readonly [Place in keyof S]: `is ${Place & string}` | `after ${AfterTable[Place & string]}`;
 };
 
 /** What each place waits for. Every place is listed, those that wait for nothing by `<place>>`. */
-export type AfterTable<W extends string, S extends readonly unknown[]> = {
+type AfterTable<W extends string, S extends readonly unknown[]> = {
   readonly [Key in W | `${keyof S & `${number}`}>` as Waiter<Key>]: Exclude<WaitedFor<Key>, ''>;
 };
 
@@ -68,7 +75,7 @@ export type AfterTable<W extends string, S extends readonly unknown[]> = {
  * `true` when some are left in the end: they are in a cycle, or behind one. In most graphs the items
  * are listed in an order near to that of their values, so that a pass or two are enough.
  */
-export type HasCycle<
+type HasCycle<
   Rest extends readonly unknown[],
   Done extends string = never,
   Left extends readonly unknown[] = [],
@@ -82,14 +89,14 @@ export type HasCycle<
     : Moved extends true
       ? HasCycle<Left, Done>
       : true;
-export type IsIn<Turn> = Turn extends `is ${infer Place}` ? Place : never;
-export type AfterIn<Turn> = Turn extends `after ${infer Place}` ? Place : never;
+type IsIn<Turn> = Turn extends `is ${infer Place}` ? Place : never;
+type AfterIn<Turn> = Turn extends `after ${infer Place}` ? Place : never;
 
-export type Waiter<W extends string> = W extends `${infer Place}>${string}` ? Place : never;
-export type WaitedFor<W extends string> = W extends `${string}>${infer Place}` ? Place : never;
+type Waiter<W extends string> = W extends `${infer Place}>${string}` ? Place : never;
+type WaitedFor<W extends string> = W extends `${string}>${infer Place}` ? Place : never;
 
 /** Takes away, round by round, waits for what waits for nothing; what is left is in a cycle or behind one. */
-export type Stuck<W extends string> =
+type Stuck<W extends string> =
   Extract<W, `${string}>${Waiter<W>}`> extends infer Left extends string
     ? [W] extends [Left]
       ? W
@@ -97,7 +104,7 @@ export type Stuck<W extends string> =
     : never;
 
 /** Takes away, round by round, waits of what nothing waits for; what is left is in a cycle or before one. */
-export type Needed<W extends string> =
+type Needed<W extends string> =
   Extract<W, `${WaitedFor<W>}>${string}`> extends infer Left extends string
     ? [W] extends [Left]
       ? W
@@ -105,11 +112,11 @@ export type Needed<W extends string> =
     : never;
 
 /** The waits that are part of a cycle. */
-export type CyclicWaits<S extends readonly unknown[], W extends string> =
+type CyclicWaits<S extends readonly unknown[], W extends string> =
   HasCycle<Turns<S, AfterTable<W, S>>> extends true ? Needed<Stuck<W>> : never;
 
 /** For each task that waits in a cycle, a sentence about why. */
-export type CycleTable<Wires extends string, L, P extends PlaceTable, Cyclic extends string> = [
+type CycleTable<Wires extends string, L, P extends PlaceTable, Cyclic extends string> = [
   Cyclic,
 ] extends [never]
   ? unknown
@@ -123,7 +130,7 @@ export type CycleTable<Wires extends string, L, P extends PlaceTable, Cyclic ext
         : never;
     } & LinkCycleTable<L, P, Cyclic>;
 
-export type LinkCycleTable<L, P extends PlaceTable, Cyclic> = {
+type LinkCycleTable<L, P extends PlaceTable, Cyclic> = {
   readonly [Each in L as Each extends Link
     ? LinkEnds<P, Each> extends Cyclic
       ? NamesOf<Each[1]>
@@ -133,9 +140,10 @@ export type LinkCycleTable<L, P extends PlaceTable, Cyclic> = {
     : never;
 };
 
-export type FoldSiblings<
+type FoldSiblings<
   Items extends readonly unknown[],
   L,
+  S extends readonly unknown[],
   W extends SiblingWires,
   Wires extends string,
   P extends PlaceTable,
@@ -144,31 +152,41 @@ export type FoldSiblings<
   W & {
     readonly unmet: W['isOpen'] extends true ? never : Exclude<W['needs'], Met<Wires>>;
   },
-  unknown,
+  MistypedTable<Wires, Table<AllNeeds<Items>>, Table<AllGives<Items>>>,
   DoubledTable<W['doubled']> & AmbiguousTable<W['ambiguous']>,
-  CycleTable<Wires, L, P, CyclicWaits<Steps<Items>, Waits<Wires, L, P>>>
+  CycleTable<Wires, L, P, CyclicWaits<S, Waits<Wires, L, P>>>
 >;
 
-/** The items of a graph, with its links. */
+/**
+ * The items of a graph, with its links. What `infer` names is computed once; an alias in its place
+ * would be computed anew wherever it is used.
+ */
 export type FoldGraph<
   Items extends readonly unknown[],
   L extends readonly unknown[],
 > = number extends Items['length']
   ? UnknownFold
-  : WireSiblings<Steps<Items>> extends infer W extends SiblingWires
-    ? SiblingWireKeys<Steps<Items>, W['gives']> extends infer Wires extends string
-      ? FoldSiblings<Items, L[number], W, Wires, Places<Steps<Items>>>
+  : Steps<Items> extends infer S extends readonly unknown[]
+    ? WireSiblings<S> extends infer W extends SiblingWires
+      ? SiblingWireKeys<S, W['gives']> extends infer Wires extends string
+        ? PlaceKeys<S> extends infer Keys extends string
+          ? FoldSiblings<Items, L[number], S, W, Wires, Places<Keys>>
+          : never
+        : never
       : never
     : never;
 
 /** The links, each one that leads out of the graph replaced by a sentence. */
 export type CheckedLinks<Items extends readonly unknown[], L extends readonly unknown[]> = {
   [Key in keyof L]: L[Key] extends Link
-    ? readonly [Linked<Places<Steps<Items>>, L[Key][0]>, Linked<Places<Steps<Items>>, L[Key][1]>]
+    ? readonly [
+        Linked<Places<PlaceKeys<Steps<Items>>>, L[Key][0]>,
+        Linked<Places<PlaceKeys<Steps<Items>>>, L[Key][1]>,
+      ]
     : never;
 };
 
-export type Linked<P, I extends Item> = ItemOr<I, Stranger<Exclude<NamesOf<I>, keyof P>>>;
-export type Stranger<Names extends string> = Names extends Names
+type Linked<P, I extends Item> = ItemOr<I, Stranger<Exclude<NamesOf<I>, keyof P>>>;
+type Stranger<Names extends string> = Names extends Names
   ? `task '${Names}' is not in this graph; only what is can be linked`
   : never;

@@ -1,9 +1,10 @@
-import { InvalidArgumentError, toFailure } from '@holdfast/core';
+import { type Failure, toFailure } from '@holdfast/core';
 import { planOf } from './flow.ts';
+import type { FlowPlan } from './flow-plan.ts';
 import { FlowRun } from './flow-run.ts';
 import { checkNumber } from './retry-options.ts';
 import type { RunOptions, RunResult } from './run-options.ts';
-import { readInput } from './task-values.ts';
+import { readInput, type Values } from './run-values.ts';
 
 /** The most tasks of one run at once. */
 export const TASK_CONCURRENCY_MAX = 1000;
@@ -13,7 +14,8 @@ export const TASK_CONCURRENCY_MAX = 1000;
  * everything reverted, to a wait that is too long to sit out, or to where it is stopped.
  *
  * A bad input is a failure of the flow, not an exception. Rejects with what `checkpoint` rejected
- * with, and with InvalidArgumentError for options out of range.
+ * with, with InvalidArgumentError for options out of range, and with a defect of the observer or of
+ * the engine itself.
  */
 export async function runFlow(options: RunOptions): Promise<RunResult> {
   checkNumber('concurrency', options.concurrency, {
@@ -27,12 +29,38 @@ export async function runFlow(options: RunOptions): Promise<RunResult> {
     whole: false,
   });
   const plan = planOf(options.flow);
-  let input: Readonly<Record<string, unknown>>;
+  // A schema is user code: it may throw, and it may take for ever.
+  const read = await unlessAborted(tryInput(plan, options), options.signal);
+  if (!read) return { kind: 'stopped', uncommitted: [] };
+  return await new FlowRun(plan, options, read.input).run(read.failure);
+}
+
+interface ReadInput {
+  readonly input: Values;
+  /** Why there is no input. What earlier attempts did, with one that was good then, is reverted. */
+  readonly failure?: Failure;
+}
+
+async function tryInput(plan: FlowPlan, options: RunOptions): Promise<ReadInput> {
   try {
-    input = await readInput(plan, options.input);
+    return { input: await readInput(plan, options.input) };
   } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error;
-    return { kind: 'failed', failure: toFailure(error), uncommitted: [] };
+    return { input: {}, failure: toFailure(error) };
   }
-  return await new FlowRun(plan, options, input).run();
+}
+
+/** What the promise resolves to, or undefined when the signal aborts first. */
+async function unlessAborted<Value>(
+  promise: Promise<Value>,
+  signal: AbortSignal,
+): Promise<Value | undefined> {
+  if (signal.aborted) return undefined;
+  const aborted = Promise.withResolvers<undefined>();
+  const abort = (): void => aborted.resolve(undefined);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }

@@ -28,12 +28,12 @@ export interface CallContext {
    * Tells how far the task is, from 0 to 1. Stored now and then, not at every call.
    * Throws a RangeError for anything that isn't a number from 0 to 1.
    */
-  progress(fraction: number, message?: string): void;
+  readonly progress: (fraction: number, message?: string) => void;
   /**
    * Records an error that doesn't end the task. It is kept with the task, also when the task fails
    * later; at most `LIMITS.errorsPerTask` are, of later ones only the number.
    */
-  recordError(error: unknown): void;
+  readonly recordError: (error: unknown) => void;
 }
 
 /** What `execute` gets besides its values. */

@@ -1,18 +1,20 @@
 // Calls the user's functions for a run: with their arguments, in their context, and with what they
-// return brought into the form that is stored.
-import { assert, type Failure, type Payload } from '@holdfast/core';
+// return brought into the form that is stored. The whole of a try happens under its timeout and
+// inside the observer: looking up the arguments, the user's code, checking what it returned.
+import { assert, type Failure, type Logger, type Payload } from '@holdfast/core';
 import type { AtomBook } from './atom-book.ts';
-import { type CallOutcome, unusable } from './call-outcome.ts';
+import { type CallOutcome, type FailedCall, unusable } from './call-outcome.ts';
 import type { FlowPlan, PlanNode } from './flow-plan.ts';
 import type { RunOptions, TaskCallInfo } from './run-options.ts';
+import { encodeResult, readArguments, readResult, type Values } from './run-values.ts';
 import type { TaskSpec } from './task.ts';
-import { callTask } from './task-call.ts';
-import { encodeResult, readArguments, readResult } from './task-values.ts';
+import type { CallContext } from './task-context.ts';
+import { callTask } from './user-call.ts';
 
 export interface TaskRunnerParts {
   readonly plan: FlowPlan;
   readonly options: RunOptions;
-  readonly input: Readonly<Record<string, unknown>>;
+  readonly input: Values;
   readonly book: AtomBook;
   readonly stop: AbortSignal;
   readonly abandoned: Promise<void>;
@@ -38,10 +40,8 @@ export class TaskRunner {
 
   /** One try of a task; its value is the result as it is to be stored. */
   async execute(index: number): Promise<CallOutcome<Payload>> {
-    const { node, task } = this.#node(index);
+    const { task } = this.#node(index);
     const { tries, executions } = this.#parts.book.start(index);
-    const args = await this.#arguments(node);
-    if (args.kind !== 'success') return args;
     const { jobId } = this.#parts.options.identity;
     const info: TaskCallInfo = {
       task: task.name,
@@ -50,24 +50,21 @@ export class TaskRunner {
       execution: executions,
       idempotencyKey: `${jobId}/${task.name}/${tries}`,
     };
-    const outcome = await this.#call(index, info, (ctx) => task.execute(args.value, ctx));
-    if (outcome.kind !== 'success') return outcome;
-    try {
-      return { kind: 'success', value: await encodeResult(task, outcome.value) };
-    } catch (error) {
-      const thrown = unusable(`task ${task.name} returned what can't be stored`, error);
-      return { kind: 'failure', thrown, isFinal: true };
-    }
+    const log = this.#log(info);
+    const outcome = await this.#call(index, { info, log }, async (args, ctx) => {
+      const returned = await task.execute(args, ctx);
+      return () => encodeResult(task, returned, log);
+    });
+    // Every success comes from encodeResult, above.
+    return outcome as CallOutcome<Payload>;
   }
 
   /** One try of a task's revert. */
   async revert(index: number, flowFailure: Failure): Promise<CallOutcome<unknown>> {
-    const { node, task } = this.#node(index);
+    const { task } = this.#node(index);
     const { revert } = task;
     assert(revert, `task ${task.name} has a revert`);
-    const record = this.#parts.book.startRevert(index);
-    const args = await this.#arguments(node);
-    if (args.kind !== 'success') return args;
+    const record = this.#parts.book.startRevert(index, flowFailure);
     const { jobId } = this.#parts.options.identity;
     const info: TaskCallInfo = {
       task: task.name,
@@ -76,29 +73,34 @@ export class TaskRunner {
       execution: record.executions,
       idempotencyKey: `${jobId}/${task.name}/revert/${record.revertTries}`,
     };
-    return await this.#call(index, info, (ctx) =>
-      revert(args.value, {
+    // The failure of the flow as a whole stands in records too, but the task itself had succeeded.
+    const failure = record.failure?.task === task.name ? record.failure : undefined;
+    return await this.#call(index, { info, log: this.#log(info) }, async (args, ctx) => {
+      await revert(args, {
         ...ctx,
-        result: record.result && readResult(record),
-        failure: record.failure,
+        result: failure || !record.result ? undefined : readResult(record),
+        failure,
         flowFailure,
-        executeIdempotencyKey: `${jobId}/${task.name}/${record.tries}`,
-      }),
-    );
+        executeIdempotencyKey: `${jobId}/${task.name}/${Math.max(1, record.tries)}`,
+      });
+      return () => undefined;
+    });
   }
 
+  /** `run` calls the user's function, and returns how to bring its result into its final form. */
   async #call(
     index: number,
-    info: TaskCallInfo,
-    run: Parameters<typeof callTask>[1]['run'],
+    { info, log }: { readonly info: TaskCallInfo; readonly log: Logger },
+    run: (args: Values, ctx: CallContext) => Promise<() => unknown>,
   ): Promise<CallOutcome<unknown>> {
     const { options, book, stop, abandoned, kick } = this.#parts;
-    const { identity, clock, logger, observer = {} } = options;
+    const { identity, clock, observer = {} } = options;
+    const { node, task } = this.#node(index);
     return await callTask(
-      { identity, clock, logger, observer, stop, abandoned },
+      { identity, clock, log, observer, stop, abandoned },
       {
         info,
-        timeoutMs: this.#node(index).task.timeoutMs,
+        timeoutMs: task.timeoutMs,
         progress: (fraction, message) => {
           book.progress(index, fraction, message);
           kick();
@@ -107,20 +109,29 @@ export class TaskRunner {
           book.recordError(index, error);
           kick();
         },
-        run,
+        perform: async (ctx) => {
+          const args = await this.#arguments(node);
+          if (args.kind !== 'success') return args;
+          if (stop.aborted) return { kind: 'interrupted' };
+          return await perform(() => run(args.value, ctx), `what task ${task.name} returned`);
+        },
       },
     );
   }
 
-  async #arguments(node: PlanNode): Promise<CallOutcome<Readonly<Record<string, unknown>>>> {
+  async #arguments(node: PlanNode): Promise<CallOutcome<Values>> {
     const { input, book } = this.#parts;
     try {
       const value = await readArguments(node, { input, resultOf: (from) => book.get(from) });
       return { kind: 'success', value };
     } catch (error) {
-      const thrown = unusable(`the arguments of task ${node.name}`, error);
-      return { kind: 'failure', thrown, isFinal: true };
+      return finalFailure(`the arguments of task ${node.name}`, error);
     }
+  }
+
+  #log({ task, kind, try: number }: TaskCallInfo): Logger {
+    const { logger, identity } = this.#parts.options;
+    return logger.child({ jobId: identity.jobId, task, kind, try: number });
   }
 
   #node(index: number): { readonly node: PlanNode; readonly task: TaskSpec } {
@@ -128,4 +139,26 @@ export class TaskRunner {
     assert(node?.task, `node ${index} of the plan is a task`);
     return { node, task: node.task };
   }
+}
+
+/** Runs user code, then what brings its result into its final form; the latter fails every time or never. */
+async function perform(
+  run: () => Promise<() => unknown>,
+  what: string,
+): Promise<CallOutcome<unknown>> {
+  let finish: () => unknown;
+  try {
+    finish = await run();
+  } catch (thrown) {
+    return { kind: 'failure', thrown, isFinal: false };
+  }
+  try {
+    return { kind: 'success', value: await finish() };
+  } catch (error) {
+    return finalFailure(what, error);
+  }
+}
+
+function finalFailure(what: string, error: unknown): FailedCall {
+  return { kind: 'failure', thrown: unusable(what, error), isFinal: true };
 }

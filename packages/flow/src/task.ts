@@ -42,10 +42,12 @@ export interface TaskDefinition<
     ctx: TaskContext,
   ): TaskReturn<NoInfer<Provides>> | PromiseLike<TaskReturn<NoInfer<Provides>>>;
   /** Undoes the work when the flow fails later, or when the task itself fails. */
-  revert?(
-    args: TaskArguments<NoInfer<Requires>>,
-    ctx: RevertContext<TaskResult<NoInfer<Provides>>>,
-  ): void | PromiseLike<void>;
+  readonly revert?:
+    | ((
+        args: TaskArguments<NoInfer<Requires>>,
+        ctx: RevertContext<TaskResult<NoInfer<Provides>>>,
+      ) => void | PromiseLike<void>)
+    | undefined;
   /** Default: the flow's policy. Holds for `revert` too. */
   readonly retry?: RetryOptions | undefined;
   /** A try of `execute` or of `revert` fails after this many milliseconds. Default: no limit. */
@@ -119,10 +121,9 @@ export function task<
   const name = definition.name;
   parseName(name, 'task.name');
   const field = `task(${name})`;
-  if (typeof definition.execute !== 'function')
-    refuseFunction(`${field}.execute`, definition.execute);
-  if (definition.revert !== undefined && typeof definition.revert !== 'function') {
-    refuseFunction(`${field}.revert`, definition.revert);
+  checkFunction(`${field}.execute`, typeof definition.execute);
+  if (definition.revert !== undefined) {
+    checkFunction(`${field}.revert`, typeof definition.revert);
   }
   checkRetry(definition.retry, `${field}.retry`);
   const range = { min: 1, max: MAX_TIMER_MS, whole: true };
@@ -165,6 +166,7 @@ function checkSchemas(schemas: Schemas | undefined, field: string): Schemas {
   return Object.freeze(checked);
 }
 
-function refuseFunction(field: string, value: unknown): never {
-  throw new InvalidArgumentError(field, { value: typeof value, allowed: 'a function' });
+function checkFunction(field: string, type: string): void {
+  if (type !== 'function')
+    throw new InvalidArgumentError(field, { value: type, allowed: 'a function' });
 }

@@ -1,15 +1,18 @@
 // One call of user code: its context, its timeout, and how it ended. Whatever user code does, the call
 // ends: with its result or its error, at its timeout, or a grace period after the run was stopped.
 // What user code does after that is ignored.
-import { type Clock, HoldfastError, type Logger, sleep } from '@holdfast/core';
+import { AssertionError, type Clock, HoldfastError, type Logger, sleep } from '@holdfast/core';
 import type { CallOutcome } from './call-outcome.ts';
 import type { RunIdentity, RunObserver, TaskCallInfo } from './run-options.ts';
 import type { CallContext } from './task-context.ts';
 
+/** Characters of a progress message. */
+const PROGRESS_MESSAGE_LENGTH = 1000;
+
 export interface TaskCallParts {
   readonly identity: RunIdentity;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly log: Logger;
   readonly observer: RunObserver;
   /** Aborts when the run is to stop. */
   readonly stop: AbortSignal;
@@ -22,8 +25,8 @@ export interface TaskCallRequest {
   readonly timeoutMs: number | undefined;
   readonly progress: (fraction: number, message: string | undefined) => void;
   readonly recordError: (error: unknown) => void;
-  /** Calls the user's function. */
-  readonly run: (ctx: CallContext) => unknown;
+  /** Looks up the arguments, calls the user's function, and checks what it returned. */
+  readonly perform: (ctx: CallContext) => Promise<CallOutcome<unknown>>;
 }
 
 /** Runs one call. Rejects only when the observer, or Holdfast itself, is defective. */
@@ -37,9 +40,12 @@ export async function callTask(
   if (parts.stop.aborted) stop();
   else parts.stop.addEventListener('abort', stop, { once: true });
   const ctx = createContext(parts, request, { signal: abort.signal, over: over.signal });
+  const performing = observe(parts, request, ctx);
+  // Once the call is over nobody waits for it any more, whatever becomes of it.
+  performing.catch(() => undefined);
   try {
     return await Promise.race([
-      runUserCode(parts, request, ctx),
+      performing,
       timeOut(parts.clock, request, { abort, over: over.signal }),
       parts.abandoned.then((): CallOutcome<unknown> => ({ kind: 'interrupted' })),
     ]);
@@ -49,21 +55,29 @@ export async function callTask(
   }
 }
 
-async function runUserCode(
+/** Lets the observer run the call. The outcome is what the call itself says, not the observer. */
+async function observe(
   parts: TaskCallParts,
   request: TaskCallRequest,
   ctx: CallContext,
 ): Promise<CallOutcome<unknown>> {
-  const run = async (): Promise<unknown> => await request.run(ctx);
+  let outcome: CallOutcome<unknown> | undefined;
+  const run = async (): Promise<unknown> => {
+    outcome = await request.perform(ctx);
+    if (outcome.kind === 'failure') throw outcome.thrown;
+    return outcome.kind === 'success' ? outcome.value : undefined;
+  };
+  const { observer } = parts;
   try {
-    const { observer } = parts;
-    const value = observer.around ? await observer.around(request.info, run) : await run();
-    return { kind: 'success', value };
-  } catch (thrown) {
-    // Told to stop, and it stopped: that is no failure of the task.
-    if (parts.stop.aborted) return { kind: 'interrupted' };
-    return { kind: 'failure', thrown, isFinal: false };
+    await (observer.around ? observer.around(request.info, run) : run());
+  } catch (error) {
+    // What the task threw came through the observer. Anything else is the observer's own defect.
+    if (outcome?.kind !== 'failure') throw error;
   }
+  if (!outcome) throw new AssertionError(`the observer did not run task ${request.info.task}`);
+  // Told to stop, and it stopped: that is no failure of the task.
+  if (outcome.kind === 'failure' && parts.stop.aborted) return { kind: 'interrupted' };
+  return outcome;
 }
 
 /** Fails the try when its time is over; never resolves otherwise. */
@@ -100,17 +114,27 @@ function createContext(
     try: info.try,
     jobId: identity.jobId,
     task: info.task,
-    log: parts.logger.child({ jobId: identity.jobId, task: info.task, try: info.try }),
+    log: parts.log,
     progress(fraction, message) {
-      if (typeof fraction !== 'number' || !(fraction >= 0 && fraction <= 1)) {
-        throw new RangeError(
-          `progress of task ${info.task}: ${fraction} is not a number from 0 to 1`,
-        );
-      }
+      checkProgress(info.task, fraction, message);
       if (!ends.over.aborted) request.progress(fraction, message);
     },
     recordError(error) {
       if (!ends.over.aborted) request.recordError(error);
     },
   };
+}
+
+function checkProgress(task: string, fraction: unknown, message: unknown): void {
+  if (typeof fraction !== 'number' || !(fraction >= 0 && fraction <= 1)) {
+    throw new RangeError(
+      `progress of task ${task}: ${String(fraction)} is not a number from 0 to 1`,
+    );
+  }
+  if (message === undefined) return;
+  if (typeof message !== 'string' || message.length > PROGRESS_MESSAGE_LENGTH) {
+    throw new RangeError(
+      `progress message of task ${task}: it is to be a text of at most ${PROGRESS_MESSAGE_LENGTH} characters`,
+    );
+  }
 }
