@@ -13,6 +13,8 @@ const config: ViteUserConfig = defineConfig({
           root,
           include: ['test/tidy/**/*.test.ts'],
           environment: 'node',
+          // One of them runs tsc, which has to share the machine with the other steps of the check.
+          testTimeout: 60_000,
         },
       },
       {

@@ -18,13 +18,11 @@ report(`session ${session.id}`);
 
 for (let n = 0; ; n += 1) {
   const value = encoder.encode(`${n}`);
+  // Many keys, so that there is much of a commit to be killed in the middle of.
+  const keys = Array.from({ length: 40 }, (_, part) => `part/${name}/${part}`);
   await coord.commit({
     when: [{ kind: 'absent', key: `log/${name}/${n}` }],
-    write: [
-      { kind: 'put', key: `pair/${name}/a`, value },
-      { kind: 'put', key: `log/${name}/${n}`, value },
-      { kind: 'put', key: `pair/${name}/b`, value },
-    ],
+    write: [...keys, `log/${name}/${n}`].map((key) => ({ kind: 'put', key, value })),
   });
   report(`ack ${n}`);
 }

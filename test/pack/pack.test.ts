@@ -76,7 +76,11 @@ describe('the packed packages', () => {
     const dev = spawn(
       join(project, 'node_modules/.bin/holdfast'),
       ['dev', '--flows', './greeting.ts', '--listen', '127.0.0.1:0', '--store', 'sqlite:board.db'],
-      { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] },
+      {
+        cwd: project,
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, HOLDFAST_LOG_LEVEL: 'error' },
+      },
     );
     const ended = once(dev, 'exit');
     try {

@@ -10,7 +10,7 @@ const JOB_COLUMNS: readonly Column[] = [
   { title: 'FLOW', isFlexible: true },
   { title: 'QUEUE', isFlexible: true },
   { title: 'PRI', align: 'right' },
-  { title: 'TRY', align: 'right' },
+  { title: 'ATTEMPT', align: 'right' },
   { title: 'POSTED' },
 ];
 
