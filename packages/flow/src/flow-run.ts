@@ -43,6 +43,7 @@ import {
   STOP_GRACE_MS,
 } from './run-options.ts';
 import { encodeOutput, type Values } from './run-values.ts';
+import { failedTry, waitReason } from './run-words.ts';
 import { TaskRunner } from './task-runner.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -137,7 +138,7 @@ export class FlowRun {
   #resume(failure: Failure | undefined): void {
     this.#firstFailure = failure;
     if (failure || this.#book.hasFailed) {
-      this.#phase = 'settling';
+      this.#giveUp();
     } else {
       for (const index of this.#book.tasks) {
         const { state } = this.#book.get(index);
@@ -228,24 +229,30 @@ export class FlowRun {
     if (delayMs === undefined) {
       this.#book.fail(index, outcome.thrown);
       this.#firstFailure ??= this.#book.get(index).failure;
-      this.#phase = 'settling';
-      logger.error(this.#describe(index, outcome), 'a task failed for good; the flow is reverted');
+      this.#giveUp();
+      logger.error(this.#failedTry(index, outcome), 'a task failed for good; the flow is reverted');
       return;
     }
     const nextAtUnixMs = clock.nowUnixMs() + delayMs;
     this.#book.retryLater(index, outcome.thrown, nextAtUnixMs);
-    logger.warn({ ...this.#describe(index, outcome), delayMs }, 'a task failed; it is tried again');
+    logger.warn(
+      { ...this.#failedTry(index, outcome), delayMs },
+      'a task failed; it is tried again',
+    );
+  }
+
+  /** The flow has failed: nothing starts any more (E2), so nobody waits for a next try. */
+  #giveUp(): void {
+    this.#phase = 'settling';
+    this.#waiting.clear();
   }
 
   #policy(index: number): RetryPolicy {
     return mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
   }
 
-  #describe(index: number, { thrown }: FailedCall): Record<string, unknown> {
-    const { name, tries, revertTries } = this.#book.get(index);
-    const isRevert = this.#phase === 'reverting';
-    const { jobId } = this.#options.identity;
-    return { jobId, task: name, try: isRevert ? revertTries : tries, error: thrown };
+  #failedTry(index: number, { thrown }: FailedCall): Record<string, unknown> {
+    return failedTry(this.#options.identity.jobId, this.#book.get(index), thrown);
   }
 
   /** E3: once everything that ran has settled and is durable, the revert begins. */
@@ -259,8 +266,6 @@ export class FlowRun {
     }
     this.#phase = 'reverting';
     this.#ready = [];
-    // Nobody waits for a task's next try any more.
-    this.#waiting.clear();
     this.#frontier = new Frontier(this.#plan, 'backward');
   }
 
@@ -329,13 +334,13 @@ export class FlowRun {
     if (delayMs === undefined) {
       this.#book.failRevert(index, thrown);
       this.#revertResolved();
-      logger.error(this.#describe(index, outcome), 'a revert failed for good; undo it by hand');
+      logger.error(this.#failedTry(index, outcome), 'a revert failed for good; undo it by hand');
       return;
     }
     const nextAtUnixMs = clock.nowUnixMs() + delayMs;
     this.#book.retryRevertLater(index, thrown, nextAtUnixMs);
     logger.warn(
-      { ...this.#describe(index, outcome), delayMs },
+      { ...this.#failedTry(index, outcome), delayMs },
       'a revert failed; it is tried again',
     );
   }
@@ -378,8 +383,9 @@ export class FlowRun {
     const first = this.#waiting.first;
     if (!first || first.untilUnixMs - clock.nowUnixMs() <= releaseAfterMs) return false;
     if (this.#mayUnlock()) return false;
-    const { untilUnixMs } = first;
-    this.#end({ kind: 'waiting', untilUnixMs, reason: this.#waitReason(first.index) });
+    const { index, untilUnixMs } = first;
+    const reason = waitReason(this.#book.get(index), this.#waiting.size - 1);
+    this.#end({ kind: 'waiting', untilUnixMs, reason });
     return true;
   }
 
@@ -396,16 +402,6 @@ export class FlowRun {
     return isDone && (others?.length ?? 0) > 0;
   }
 
-  #waitReason(index: number): string {
-    const { name, state, failure, revertFailure, tries, revertTries } = this.#book.get(index);
-    const isRevert = state === 'reverting';
-    const last = isRevert ? revertFailure : failure;
-    const what = isRevert ? `the revert of task ${name}` : `task ${name}`;
-    const next = (isRevert ? revertTries : tries) + 1;
-    const others = this.#waiting.size > 1 ? ` (${this.#waiting.size - 1} more wait too)` : '';
-    return `${what} waits for try ${next} after ${last?.type}: ${last?.message}${others}`;
-  }
-
   #endDone(): void {
     if (this.#phase === 'forward') return this.#endSucceeded();
     this.#end({ kind: 'failed', failure: this.#flowFailure() });
@@ -418,7 +414,7 @@ export class FlowRun {
     } catch (error) {
       // The tasks are done; what they provided together can't be stored as the flow's output.
       this.#firstFailure = toFailure(unusable('the output of the flow', error));
-      this.#phase = 'settling';
+      this.#giveUp();
       return this.#advance();
     }
     this.#end({ kind: 'succeeded', output });

@@ -104,6 +104,7 @@ test('a task has to return what it provides', () => {
   task({ name: 'a', provides, execute: async () => ({ y: 1 }) });
   // @ts-expect-error: it has no such argument
   task({ name: 'a', requires: { x: z.number() }, execute: ({ y }) => void y });
+  expectTypeOf(provides).toEqualTypeOf<{ x: z.ZodNumber }>();
 });
 
 test('a client has to send what the flow takes', () => {
@@ -113,4 +114,5 @@ test('a client has to send what the flow takes', () => {
   post(measured, {});
   // @ts-expect-error: the path is no number
   post(measured, { path: 1 });
+  expectTypeOf(post).toBeFunction();
 });

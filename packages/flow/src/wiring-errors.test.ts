@@ -10,7 +10,7 @@ const FOLDER = join(ROOT, 'build/wiring-errors');
 
 const PREAMBLE = `
 import { z } from 'zod';
-import { flow, graph, linear, task, unordered } from '../../packages/flow/src/index.ts';
+import { flow, graph, linear, task, unordered } from '@holdfast/flow';
 
 const resolve = task({
   name: 'resolve',

@@ -1,5 +1,7 @@
 // Kills one worker process at a moment that the witness chooses: while it holds several jobs, at least
-// one of them with a task committed, so that there is something to lose and something to keep.
+// one of them with a task committed, so that there is something to lose and something to keep; and
+// while the other workers have places for all of its jobs, so that a takeover doesn't wait for a place
+// and what is measured is Holdfast, not the length of a queue.
 import { sleep, systemClock } from '@holdfast/core';
 import type { InFlight, Witness } from './witness.ts';
 
@@ -11,20 +13,28 @@ export interface Kill {
   readonly inFlight: readonly InFlight[];
 }
 
+export interface AssassinOptions {
+  /** All of them have to have started, so that none waits for a place. */
+  readonly jobs: number;
+  readonly tasksPerJob: number;
+  /** Places that the fleet has without the victim; no more jobs may run than that. */
+  readonly placesLeft: number;
+}
+
 // Long enough for the lines that a stopped process has written to be read, and far below any lease.
 const SETTLE_MS = 20;
 const MIN_JOBS_HELD = 2;
-// The fleet is warm by then.
-const MIN_COMMITS_BEFORE = 12;
 
 /** Kills once; asked again and again while the jobs run. */
 export class Assassin {
   readonly #witness: Witness;
+  readonly #options: AssassinOptions;
   #kill: Kill | undefined;
   #isBusy = false;
 
-  constructor(witness: Witness) {
+  constructor(witness: Witness, options: AssassinOptions) {
     this.#witness = witness;
+    this.#options = options;
   }
 
   get kill(): Kill | undefined {
@@ -55,11 +65,15 @@ export class Assassin {
   }
 
   #holdsEnough(pid: number): boolean {
-    const jobs = new Set(this.#witness.inFlightOf(pid).map((each) => each.jobId));
+    const { jobs, tasksPerJob, placesLeft } = this.#options;
+    const started = this.#witness.jobsStarted;
+    const isRoomElsewhere =
+      started === jobs && started - this.#witness.jobsDone(tasksPerJob) <= placesLeft;
+    if (!isRoomElsewhere) return false;
+    const held = new Set(this.#witness.inFlightOf(pid).map((each) => each.jobId));
     return (
-      this.#witness.commits >= MIN_COMMITS_BEFORE &&
-      jobs.size >= MIN_JOBS_HELD &&
-      [...jobs].some((jobId) => this.#witness.hasCommitted(pid, jobId))
+      held.size >= MIN_JOBS_HELD &&
+      [...held].some((jobId) => this.#witness.hasCommitted(pid, jobId))
     );
   }
 }

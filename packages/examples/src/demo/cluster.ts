@@ -23,8 +23,8 @@ export interface Cluster {
 }
 
 export const WORKERS = 3;
-// Few enough that jobs queue up, so that there is something to take over.
-const CONCURRENCY = 3;
+/** Jobs at once on each worker. */
+export const CONCURRENCY = 4;
 const START_TIMEOUT_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 

@@ -56,7 +56,7 @@ export function unexplainedRepeats(testimony: Testimony, kill: Kill): Testimony[
 /** The takeovers and the counts, in lines. */
 export function formatResult(result: DemoResult, kill: Kill): readonly string[] {
   const { takeovers, testimony } = result;
-  const repeats = testimony.repeated.map(({ jobId, task }) => `${task} of ${jobId}`);
+  const byTask = Map.groupBy(testimony.repeated, ({ task }) => task);
   const unexplained = unexplainedRepeats(testimony, kill).length;
   return [
     'Takeovers',
@@ -69,7 +69,7 @@ export function formatResult(result: DemoResult, kill: Kill): readonly string[] 
       (unexplained === 0
         ? ', all of them in flight at the kill'
         : `, ${unexplained} not in flight`),
-    ...repeats.map((repeat) => `  ${repeat}`),
+    ...[...byTask].map(([task, repeats]) => `  ${task} ${repeats.length}`),
     ...testimony.broken.map(
       ({ jobId, task }) => `  BROKEN: ${task} of ${jobId} ran after its commit`,
     ),

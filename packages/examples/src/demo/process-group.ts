@@ -1,5 +1,4 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { sleep, systemClock } from '@holdfast/core';
@@ -43,7 +42,7 @@ export class ProcessGroup {
     createInterface({ input: child.stderr, crlfDelay: Infinity }).on('line', (line) => {
       lastLines.push(line);
       if (lastLines.length > KEPT_LINES) lastLines.shift();
-      appendFileSync(process.env['DEMO_LOG'] ?? '/dev/null', line + '\n'); options.onLine(line);
+      options.onLine(line);
     });
     const ended = new Promise<void>((resolve) => {
       child.once('close', () => {

@@ -20,21 +20,24 @@ export interface ProgressScreen {
   finish(): void;
 }
 
-const TASKS = 6;
-
-/** A picture that is redrawn on a terminal; a line for each change where there is none. */
-export function createProgressScreen(output: NodeJS.WriteStream): ProgressScreen {
-  return output.isTTY ? new LiveScreen(output) : new PlainScreen(output);
+/**
+ * A picture that is redrawn on a terminal; a line for each change where there is none. `tasks` is how
+ * many a job has.
+ */
+export function createProgressScreen(output: NodeJS.WriteStream, tasks: number): ProgressScreen {
+  return output.isTTY ? new LiveScreen(output, tasks) : new PlainScreen(output, tasks);
 }
 
 /** Two jobs in a line, so that 24 of them fit on any terminal. */
 class LiveScreen implements ProgressScreen {
   readonly #output: NodeJS.WriteStream;
+  readonly #tasks: number;
   readonly #draw: ReturnType<typeof createLogUpdate>;
   #picture = '';
 
-  constructor(output: NodeJS.WriteStream) {
+  constructor(output: NodeJS.WriteStream, tasks: number) {
     this.#output = output;
+    this.#tasks = tasks;
     this.#draw = createLogUpdate(output);
   }
 
@@ -48,7 +51,7 @@ class LiveScreen implements ProgressScreen {
     const half = Math.ceil(jobs.length / 2);
     const lines = jobs.slice(0, half).map((left, index) => {
       const right = jobs[half + index];
-      return `${describeJob(left).padEnd(39)} ${right ? describeJob(right) : ''}`.trimEnd();
+      return `${describeJob(left, this.#tasks).padEnd(39)} ${right ? describeJob(right, this.#tasks) : ''}`.trimEnd();
     });
     this.#picture = lines.join('\n');
     this.#draw(this.#picture);
@@ -62,10 +65,12 @@ class LiveScreen implements ProgressScreen {
 
 class PlainScreen implements ProgressScreen {
   readonly #output: NodeJS.WriteStream;
+  readonly #tasks: number;
   readonly #shown = new Map<number, string>();
 
-  constructor(output: NodeJS.WriteStream) {
+  constructor(output: NodeJS.WriteStream, tasks: number) {
     this.#output = output;
+    this.#tasks = tasks;
   }
 
   note(text: string): void {
@@ -76,7 +81,7 @@ class PlainScreen implements ProgressScreen {
     for (const job of jobs) {
       const state = `${job.status.phase.kind} ${job.status.attempt}`;
       const isNews = this.#shown.get(job.number) !== state && job.status.attempt > 0;
-      if (isNews) this.#output.write(`  ${describeJob(job)}\n`);
+      if (isNews) this.#output.write(`  ${describeJob(job, this.#tasks)}\n`);
       this.#shown.set(job.number, state);
     }
   }
@@ -87,9 +92,9 @@ class PlainScreen implements ProgressScreen {
 }
 
 /** At most 38 characters: number, commit, state, worker, tasks done. */
-function describeJob({ number, commit, status, tasksDone }: ShownJob): string {
-  const done = Math.min(tasksDone, TASKS);
-  const bar = '█'.repeat(done) + '░'.repeat(TASKS - done);
+function describeJob({ number, commit, status, tasksDone }: ShownJob, tasks: number): string {
+  const done = Math.min(tasksDone, tasks);
+  const bar = '█'.repeat(done) + '░'.repeat(tasks - done);
   const worker = status.attempts.at(-1)?.worker;
   const parts = [
     `${number}`.padStart(2),

@@ -61,5 +61,7 @@ describe('the witness', () => {
     expect(witness.hasCommitted(1, 'j')).toBe(true);
     expect(witness.hasCommitted(2, 'j')).toBe(false);
     expect(witness.committedOf('j')).toBe(1);
+    expect(witness.jobsStarted).toBe(1);
+    expect([witness.jobsDone(1), witness.jobsDone(2)]).toEqual([1, 0]);
   });
 });

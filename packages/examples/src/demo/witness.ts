@@ -84,9 +84,16 @@ export class Witness {
     (line.kind === 'started' ? history.starts : history.commits).push(line);
   }
 
-  /** Results that were committed so far. */
-  get commits(): number {
-    return this.#all().reduce((sum, { commits }) => sum + commits.length, 0);
+  /** Jobs of which as many tasks were committed. */
+  jobsDone(tasksPerJob: number): number {
+    const done = this.#all().filter(({ commits }) => commits.length > 0);
+    const byJob = Map.groupBy(done, ({ starts }) => starts[0]?.jobId);
+    return [...byJob.values()].filter((tasks) => tasks.length >= tasksPerJob).length;
+  }
+
+  /** Jobs of which a task was started. */
+  get jobsStarted(): number {
+    return new Set(this.#all().map(({ starts }) => starts[0]?.jobId)).size;
   }
 
   /** Tasks of a job whose result was committed. */
