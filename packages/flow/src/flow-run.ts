@@ -355,17 +355,12 @@ export class FlowRun {
       if (record.state === 'reverted' && this.#phase === 'reverting')
         this.#frontier.complete(index);
       // E8: only now, so that no try ever runs whose predecessor another attempt would repeat.
-      if (record.nextAtUnixMs !== undefined && this.#isWaitingState(record.state)) {
+      const waiting = this.#phase === 'forward' ? 'pending' : 'reverting';
+      if (record.nextAtUnixMs !== undefined && record.state === waiting) {
         this.#waiting.add(index, record.nextAtUnixMs);
       }
     }
     this.#advance();
-  }
-
-  #isWaitingState(state: AtomRecord['state']): boolean {
-    return this.#phase === 'forward'
-      ? state === 'pending'
-      : this.#phase === 'reverting' && state === 'reverting';
   }
 
   #isDone(): boolean {
