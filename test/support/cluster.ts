@@ -19,6 +19,8 @@ import { type EtcdServer, startEtcd } from './etcd-server.ts';
 const COMMAND = fileURLToPath(new URL('../../packages/cli/bin/holdfast.js', import.meta.url));
 const FLOWS = fileURLToPath(new URL('./ledger-flows.ts', import.meta.url));
 
+const PROBE_MS = 500;
+
 /** Which store a cluster stands on. */
 export type ClusterStore = 'etcd' | 'sqlite';
 
@@ -184,6 +186,25 @@ export class Cluster implements AsyncDisposable {
       return (await this.liveWorkers()).some((id) => id.startsWith(`${name}-`));
     });
     return worker;
+  }
+
+  /**
+   * Stops a worker's processes where they stand (SIGSTOP). One that stands amid a SQLite transaction
+   * keeps the file locked for everybody, which coord-sqlite doesn't promise otherwise: it is woken and
+   * stopped again, until the store takes writes.
+   */
+  async stopProcesses(worker: WorkerProcess): Promise<void> {
+    for (;;) {
+      worker.signal('SIGSTOP', true);
+      const probe = this.#coord.commit({
+        when: [],
+        write: [{ kind: 'remove', key: 'test/probe' }],
+      });
+      const isFree = await Promise.race([probe.then(() => true), delay(PROBE_MS, false)]);
+      if (isFree) return;
+      worker.signal('SIGCONT', true);
+      await probe;
+    }
   }
 
   /** Ids of the workers whose session lives. */

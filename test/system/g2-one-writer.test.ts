@@ -25,7 +25,7 @@ describe('G2: one writer', () => {
         async () => (await readLedger(cluster.ledger)).length > 0,
       );
 
-      zombie.signal('SIGSTOP', true);
+      await cluster.stopProcesses(zombie);
       await cluster.startWorker({ name: 'heir', leaseTtlMs: 1500 });
       await eventually('the job is taken over', async () => (await job.get()).status.attempt === 2);
       await writeFile(gate, '');
