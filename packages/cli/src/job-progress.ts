@@ -55,11 +55,12 @@ class LineProgress implements JobProgress {
 
   show(view: JobViewFields): void {
     const style = this.#options.style();
-    this.#tell('', describeState(view, style));
+    this.#tell('state', stateLine(view, style));
+    this.#tell('detail', detailLine(view));
     for (const row of taskTree(view.atoms, undefined, style)) {
       const note = row.note === '' ? '' : `, ${row.note}`;
       // Times change without anything happening.
-      this.#tell(row.name, `  ${row.name} ${row.state}${note}`);
+      this.#tell(`task ${row.name}`, ` ${row.name} ${row.state}${note}`);
     }
   }
 
@@ -70,6 +71,7 @@ class LineProgress implements JobProgress {
   #tell(key: string, line: string): void {
     if (this.#shown.get(key) === line) return;
     this.#shown.set(key, line);
+    if (line === '') return;
     this.#options.output.write(`${line}\n`);
   }
 }
@@ -88,14 +90,18 @@ function formatProgress(
   ]);
   const columns = [{ title: '' }, { title: '' }, { title: '' }, { title: '', isFlexible: true }];
   const [, ...table] = formatTable(columns, rows, style).split('\n');
-  return [describeState(view, style), ...table].join('\n');
+  return [stateLine(view, style), detailLine(view), ...table]
+    .filter((line) => line !== '')
+    .join('\n');
 }
 
-function describeState({ status, waitingReason }: JobViewFields, style: TextStyle): string {
+function stateLine({ status }: JobViewFields, { colors }: TextStyle): string {
+  return `job ${status.id} ${colorJobState(status.phase.kind, colors)}`;
+}
+
+/** Who runs the job, or why nobody does; empty where there is nothing to tell. */
+function detailLine({ status, waitingReason }: JobViewFields): string {
   const { phase } = status;
-  const state = colorJobState(phase.kind, style.colors);
-  const parts = [`job ${status.id} ${state}`];
-  if (phase.kind === 'running') parts.push(`attempt ${status.attempt} on ${phase.worker}`);
-  if (waitingReason !== '') parts.push(plainText(waitingReason));
-  return parts.join(', ');
+  if (phase.kind === 'running') return ` attempt ${status.attempt} on ${phase.worker}`;
+  return waitingReason === '' ? '' : ` ${plainText(waitingReason)}`;
 }

@@ -172,10 +172,12 @@ describe('a job for people', () => {
           position: { bucket: 'b', order: 'o' },
         },
       },
-      waitingReason: 'no live worker serves flow build on queue default',
+      waitingReason: 'no live worker serves flow build on queue default; it is served on: slow',
     };
     expect(formatJob(ready, undefined, style)).toContain(
-      'state     ready since 1m ago\nwaits     no live worker serves flow build',
+      'state     ready for 1m 0s\n' +
+        'waits     no live worker serves flow build on queue default; it is served on:\n' +
+        '          slow\n',
     );
   });
 

@@ -42,7 +42,7 @@ function formatSummary(view: JobViewFields, style: TextStyle): string {
   const lines: (readonly [string, string])[] = [
     ['job', colors.bold(status.id)],
     ['state', `${colorJobState(status.phase.kind, colors)}${describePhase(status, nowUnixMs)}`],
-    ['waits', cut(plainText(view.waitingReason), style)],
+    ['waits', wrap(plainText(view.waitingReason), style)],
     ['cancel', describeCancel(view, nowUnixMs)],
     ['flow', status.flow],
     ['queue', `${status.queue}, priority ${status.priority}`],
@@ -66,7 +66,7 @@ function describePhase(status: JobStatus, nowUnixMs: number): string {
     case 'scheduled':
       return ` to run ${formatAge(phase.runAtUnixMs, nowUnixMs)}: ${plainText(phase.reason)}`;
     case 'ready':
-      return ` since ${formatAge(phase.readyAtUnixMs, nowUnixMs)}`;
+      return ` for ${formatElapsed(nowUnixMs - phase.readyAtUnixMs)}`;
     case 'running':
       return ` for ${formatElapsed(nowUnixMs - phase.claimedAtUnixMs)} on ${phase.worker}`;
     case 'succeeded':
@@ -176,6 +176,18 @@ function stackLines(failure: Failure): readonly string[] {
 
 function formatOutput(output: NonNullable<JobViewFields['output']>, style: TextStyle): string {
   return `${style.colors.bold('Output')}\n  ${cut(JSON.stringify(payloadToJson(output)), style)}`;
+}
+
+/** A sentence over as many lines as it takes, each as far in as the first. */
+function wrap(text: string, { width }: TextStyle): string {
+  const room = width - LABEL_WIDTH;
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > room) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.join(`\n${' '.repeat(LABEL_WIDTH)}`);
 }
 
 /** One line of what may be long; `--json` has the whole. */

@@ -2,7 +2,7 @@
 export const INTERRUPTED_STATUS = 130;
 
 /** What a process does when it is asked to stop. */
-export interface StopHandlers {
+interface StopHandlers {
   /** The first SIGINT or SIGTERM: stop in order. */
   readonly first: () => void;
   /** Every one after that: leave at once. */
@@ -10,7 +10,7 @@ export interface StopHandlers {
 }
 
 /** Handles SIGINT and SIGTERM until the function it returns is called. */
-export function handleStopSignals(handlers: StopHandlers): () => void {
+function handleStopSignals(handlers: StopHandlers): () => void {
   let isAsked = false;
   const asked = (): void => {
     if (isAsked) handlers.again();

@@ -200,6 +200,25 @@ describe('reverting', () => {
     expect(log.filter((line) => line.startsWith('undo'))).toEqual(['undo r2', 'undo r1']);
   });
 
+  test('what has nothing to revert is passed over, also below the last task that had', async () => {
+    const log: string[] = [];
+    const [below, beside] = [
+      task({ name: 'below', execute: () => undefined }),
+      task({ name: 'beside', execute: () => undefined }),
+    ];
+    const fail = task({
+      name: 'fail',
+      execute: () => {
+        throw new TerminalError('no');
+      },
+    });
+    const body = linear('main', unordered('both', below, beside), noting(log, 'last'), fail);
+    const job = new Job(flow({ name: 'f', body }));
+    expect((await job.run()).kind).toBe('failed');
+    expect(log).toEqual(['last', 'undo last']);
+    expect(new Set(Object.values(job.states()))).toEqual(new Set(['reverted']));
+  });
+
   test('starts only after the failure is durable', async () => {
     const log: string[] = [];
     const fail = task({

@@ -79,12 +79,17 @@ describe('resolving a revision', () => {
     expect((await resolveCommit(repository(), 'HEAD~1')).id).toBe(commits[0]);
   });
 
-  it.each(['nope', '--all', '-h', 'HEAD~99', 'HEAD:README.md', '0'.repeat(40)])(
-    'refuses %s for good',
-    async (revision) => {
-      await expect(resolveCommit(repository(), revision)).rejects.toThrow(TerminalError);
-    },
-  );
+  it.each([
+    'nope',
+    '--all',
+    '-h',
+    '--since=yesterday',
+    'HEAD~99',
+    'HEAD:README.md',
+    '0'.repeat(40),
+  ])('refuses %s for good', async (revision) => {
+    await expect(resolveCommit(repository(), revision)).rejects.toThrow(TerminalError);
+  });
 
   it('refuses for good what is not the top of a repository', async () => {
     for (const wrong of [

@@ -147,7 +147,7 @@ interface LineOrigin {
  * Where each line came from, by its number. In git's porcelain format a line begins with
  * `<commit> <line there> <line here> …`; what describes the commit follows the first time only.
  */
-export function parsePorcelain(output: string): ReadonlyMap<number, LineOrigin> {
+function parsePorcelain(output: string): ReadonlyMap<number, LineOrigin> {
   const commits = new Map<string, LineOrigin>();
   const lines = new Map<number, LineOrigin>();
   let current: LineOrigin = { authorUnixSeconds: 0, isBoundary: false };
