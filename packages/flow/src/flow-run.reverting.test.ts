@@ -230,10 +230,12 @@ describe('reverting', () => {
     });
     const job = new Job(flow({ name: 'f', body: linear('main', noting(log, 'a'), fail) }));
     await job.run({
-      beforeCommit: (atoms) => {
+      beforeCommit: async (atoms) => {
+        await sleep(job.clock, 50);
         for (const { name, state } of atoms) log.push(`${name} ${state}`);
       },
     });
+    expect(log).toContain('fail failure');
     expect(log.indexOf('undo a')).toBeGreaterThan(log.indexOf('fail failure'));
   });
 
