@@ -44,8 +44,8 @@ describe('a storm of kills, stops and wake-ups during 500 three-task jobs on etc
     }
     expect(judgeLedger(await readLedger(cluster.ledger))).toEqual([]);
     expect(committedTwice(workers)).toEqual([]);
-    expect(startedAfterCommit(workers)).toEqual([]);
     const lost = views.flatMap((view) => (view ? lostAttempts(view.status) : []));
+    expect(startedAfterCommit(workers, lost)).toEqual([]);
     const noticed = await everyZombieNoticed(workers, lost);
     expect((await cluster.board.doctor({ repair: false })).problems).toEqual([]);
     console.log(
@@ -91,8 +91,16 @@ function committedTwice(workers: readonly WorkerProcess[]): readonly string[] {
   return twice;
 }
 
-/** Tasks that were handed to user code after their success had been committed. */
-function startedAfterCommit(workers: readonly WorkerProcess[]): readonly string[] {
+/**
+ * Tasks that were handed to user code after their success had been committed. A zombie that was
+ * stopped right before a call makes it when it wakes; that is what fences are for, so starts of
+ * attempts that were lost are left out.
+ */
+function startedAfterCommit(
+  workers: readonly WorkerProcess[],
+  lost: readonly LostAttempt[],
+): readonly string[] {
+  const zombies = new Set(lost.map(({ jobId, attempt }) => `${jobId}/${attempt}`));
   const committedAt = new Map<string, number>();
   const lines = workers.flatMap((worker) => worker.log);
   const taskOf = (line: LogLine): string => `${String(line['jobId'])}/${String(line['task'])}`;
@@ -102,6 +110,7 @@ function startedAfterCommit(workers: readonly WorkerProcess[]): readonly string[
   }
   return lines
     .filter((line) => line.msg === 'task started')
+    .filter((line) => !zombies.has(`${String(line['jobId'])}/${String(line['attempt'])}`))
     .filter(
       (line) => Number(line['time']) > (committedAt.get(taskOf(line)) ?? Number.POSITIVE_INFINITY),
     )
