@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Caretaker } from './caretaker.ts';
 import type { Takeover } from './observer.ts';
 import { drive, newJob, postedId, successAtom, TestFleet } from './test-fleet.fixture.ts';
+import { REMOVALS_AT_ONCE, removeFinishedJobs } from './time-sweeps.ts';
 
 describe('the caretaker', () => {
   it('takes over the jobs of a member whose session ended, checkpoints and all (G5)', async () => {
@@ -145,6 +146,20 @@ describe('the caretaker', () => {
     const [again] = await board.post([job]);
     expect(again).toMatchObject({ created: true });
     await drive(fleet.clock, caretaker.stop());
+  });
+
+  it('removes so many finished jobs at once, so that nothing waits long for that', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    const jobs = Array.from({ length: REMOVALS_AT_ONCE + 200 }, () =>
+      newJob({ retentionMs: 60_000 }),
+    );
+    for (const posted of await board.post(jobs))
+      await board.cancel(postedId(posted), { reason: 'x' });
+    const dueUnixMs = fleet.clock.nowUnixMs() + 60_000;
+    const seen = await removeFinishedJobs(board.parts, dueUnixMs);
+    expect(seen).toBe(REMOVALS_AT_ONCE);
+    expect(await removeFinishedJobs(board.parts, dueUnixMs)).toBe(200);
   });
 
   it('goes on without its leader: followers do what is left undone', async () => {

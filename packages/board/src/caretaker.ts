@@ -24,6 +24,7 @@ import {
   earliestWithin,
   expireWaitingJobs,
   promoteDueJobs,
+  REMOVALS_AT_ONCE,
   removeFinishedJobs,
 } from './time-sweeps.ts';
 
@@ -153,9 +154,10 @@ export class Caretaker implements Service {
     await promoteDueJobs(this.#parts, untilUnixMs);
     await expireWaitingJobs(this.#parts, untilUnixMs);
     if (isLeader && clock.monotonicMs() >= this.#slowAtMs) {
-      await removeFinishedJobs(this.#parts, untilUnixMs);
+      const removed = await removeFinishedJobs(this.#parts, untilUnixMs);
       await gaugeReadyJobs(this.#parts);
-      this.#slowAtMs = clock.monotonicMs() + jitter(random, SLOW_TICK_MS);
+      const isBehind = removed >= REMOVALS_AT_ONCE;
+      this.#slowAtMs = clock.monotonicMs() + (isBehind ? 0 : jitter(random, SLOW_TICK_MS));
     }
     const waitMs = isLeader ? await this.#untilNextMs() : jitter(random, FOLLOWER_TICK_MS);
     await sleep(clock, waitMs, { signal: this.#stopping.signal });

@@ -6,7 +6,14 @@ import type { Board } from './board.ts';
 import type { Claim } from './claim.ts';
 import { indexKeys } from './keys.ts';
 import { takeOverMember } from './takeover.ts';
-import { drive, newJob, postedId, TestFleet, type TestMember } from './test-fleet.fixture.ts';
+import {
+  beforeCommits,
+  drive,
+  newJob,
+  postedId,
+  TestFleet,
+  type TestMember,
+} from './test-fleet.fixture.ts';
 import { expireWaitingJobs, promoteDueJobs, removeFinishedJobs } from './time-sweeps.ts';
 
 async function write(board: Board, writes: readonly Write[]): Promise<void> {
@@ -70,6 +77,26 @@ describe('the doctor', () => {
     );
     expect((await board.doctor({ repair: false })).problems).toEqual([]);
     expect((await board.getJob(id))?.status.phase.kind).toBe('ready');
+  });
+
+  it('repairs an idempotency key once: what came to it meanwhile is not taken', async () => {
+    await using fleet = new TestFleet();
+    const gone = 'j00000000000000000000000';
+    const stray = (board: Board): Promise<void> =>
+      write(board, [{ kind: 'put', key: 'keys/k', value: Buffer.from(gone) }]);
+    const board = await fleet.openBoard();
+    await stray(board);
+    // Another doctor is faster, and the key is used again before this one's commit.
+    const slow = await fleet.openBoard({}, (coord) =>
+      beforeCommits(coord, async (commit) => {
+        if (!commit.write.some((one) => one.kind === 'remove' && one.key === 'keys/k')) return;
+        await board.doctor({ repair: true });
+        await board.post([newJob({ idempotencyKey: 'k' })]);
+      }),
+    );
+    expect((await slow.doctor({ repair: true })).problems).toMatchObject([{ repaired: false }]);
+    const [again] = await board.post([newJob({ idempotencyKey: 'k' })]);
+    expect(again).toMatchObject({ kind: 'posted', created: false });
   });
 
   it('finds and repairs a bucket that is not listed, so that its jobs are found again', async () => {

@@ -24,6 +24,7 @@ import {
   memberKey,
   parseReadyKey,
   READY_PREFIX,
+  repairedKey,
   STATUS_PREFIX,
   specKey,
   statusKey,
@@ -180,8 +181,7 @@ class Examination {
     const { key } = entry;
     const id = prefix === CLAIMS_PREFIX ? (lastPart(key) as JobId) : idAfterDash(key); // written from a JobId
     const now = await this.#coord.get([key, statusKey(id), specKey(id)]);
-    const current = now.get(key);
-    if (!current) return; // It has moved meanwhile.
+    if (!now.has(key)) return; // It has moved meanwhile.
     const status = now.get(statusKey(id));
     if (status && !now.has(specKey(id))) return; // Reported as a missing spec.
     const job = status ? this.#decode(now, id) : undefined;
@@ -199,7 +199,8 @@ class Examination {
         description: `${key} is there, but job ${id} ${state}`,
       },
       {
-        when: [guard, { kind: 'unchanged', key, version: current.version }],
+        // The entry changes with the status only, or, where that is gone for good, never.
+        when: [guard],
         write: [{ kind: 'remove', key }],
       },
     );
@@ -223,11 +224,17 @@ class Examination {
             description: `an idempotency key leads to job ${id}, which is not there`,
           },
           {
+            // The key may lead to another job by the time of this commit, and its version says
+            // nothing then (C3). Nobody but a doctor ends its way to this job, and the mark, which
+            // stays, lets one do so once.
             when: [
               { kind: 'absent', key: specKey(id) },
-              { kind: 'unchanged', key, version: current.version },
+              { kind: 'absent', key: repairedKey(id) },
             ],
-            write: [{ kind: 'remove', key }],
+            write: [
+              { kind: 'remove', key },
+              { kind: 'put', key: repairedKey(id), value: NOTHING },
+            ],
           },
         );
       }

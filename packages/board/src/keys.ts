@@ -47,6 +47,8 @@ export const KEYS_PREFIX = 'keys/';
 /** Jobs that are gone, and whose checkpoints are to go. */
 export const REMOVED_PREFIX = 'removed/';
 export const removedKey = (id: JobId): string => `${REMOVED_PREFIX}${id}`;
+/** A mark that stays: the idempotency key of a job that was not there has been repaired. */
+export const repairedKey = (id: JobId): string => `repaired/${id}`;
 export const LEADER_KEY = 'leader/caretaker';
 
 export const timedKey = (prefix: string, unixMs: number, id: JobId): string =>

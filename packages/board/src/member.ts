@@ -123,13 +123,35 @@ export class Member {
     readonly spanId?: (() => string | undefined) | undefined;
   }): Promise<readonly Claim[]> {
     const limit = Math.min(options.limit, MAX_CLAIMS_AT_ONCE);
-    const unknown = await this.#reconcile();
+    const unknown = await this.lookUp();
     if (unknown.length > 0) return unknown;
     const found = await this.#finder.find(Math.min(limit * LOOK_AHEAD, MAX_CLAIMS_AT_ONCE));
     if (found.length === 0) return [];
     const chosen = await this.#choose(found, limit);
     const claims = await this.#claimAll(chosen, options.spanId ?? (() => undefined));
     if (this.#isExpelled) throw expelledError(this.id);
+    return claims;
+  }
+
+  /**
+   * Claims that the board has and this member doesn't know of (K2), when it is time to look: at once
+   * after a lost answer, else every {@link RECONCILE_MS}. For a member that claims no more, or has no
+   * room to; `claim` does it by itself. Not to be called while either is under way.
+   */
+  async lookUp(): Promise<readonly Claim[]> {
+    const { clock, coord } = this.#parts;
+    if (clock.monotonicMs() < this.#reconcileAtMs) return [];
+    const entries = await listAll(coord, claimsPrefix(this.id));
+    const ids = entries.map((entry) => lastPart(entry.key) as JobId); // written from a JobId
+    const unknown = ids.filter((id) => !this.#held.has(id));
+    const claims: Claim[] = [];
+    for (const job of (await readJobs(coord, unknown)).values()) {
+      if (job.status.phase.kind !== 'running' || job.status.phase.worker !== this.id) continue;
+      const { spec, status, version, control } = job;
+      claims.push(await this.#withAtoms({ spec, status, fence: version, control }));
+    }
+    for (const claim of claims) this.#held.set(claim.spec.id, claim.fence);
+    this.#reconcileAtMs = clock.monotonicMs() + RECONCILE_MS;
     return claims;
   }
 
@@ -317,24 +339,6 @@ export class Member {
   async #withAtoms(claim: Omit<Claim, 'atoms'>): Promise<Claim> {
     const isFirst = claim.status.attempt === 1;
     return { ...claim, atoms: isFirst ? [] : await readAtoms(this.#parts.coord, claim.spec.id) };
-  }
-
-  /** K2: claims that the board has and this member doesn't know of. */
-  async #reconcile(): Promise<readonly Claim[]> {
-    const { clock, coord } = this.#parts;
-    if (clock.monotonicMs() < this.#reconcileAtMs) return [];
-    const entries = await listAll(coord, claimsPrefix(this.id));
-    const ids = entries.map((entry) => lastPart(entry.key) as JobId); // written from a JobId
-    const unknown = ids.filter((id) => !this.#held.has(id));
-    const claims: Claim[] = [];
-    for (const job of (await readJobs(coord, unknown)).values()) {
-      if (job.status.phase.kind !== 'running' || job.status.phase.worker !== this.id) continue;
-      const { spec, status, version, control } = job;
-      claims.push(await this.#withAtoms({ spec, status, fence: version, control }));
-    }
-    for (const claim of claims) this.#held.set(claim.spec.id, claim.fence);
-    this.#reconcileAtMs = clock.monotonicMs() + RECONCILE_MS;
-    return claims;
   }
 
   /** Runs one write about a claim, and notes when the claim is over by it. */

@@ -50,13 +50,20 @@ interface OpenBucket {
   used: number;
 }
 
+/** The newest bucket of one queue, flow, priority and lane, as far as it has been opened. */
+interface Slot {
+  readonly bucket: Promise<OpenBucket>;
+  readonly openedAtMs: number;
+}
+
 /** Hands out places in the ready index to the commits of one process. */
 export class ReadyBuckets {
   readonly #coord: Coord;
   readonly #clock: Clock;
   /** Tells this process's buckets from all others'. */
   readonly #process: string;
-  readonly #open = new Map<string, Promise<OpenBucket>>();
+  /** The newest bucket of each slot, oldest first; those out of time are dropped when one is opened. */
+  readonly #open = new Map<string, Slot>();
   #sequence = 0;
 
   constructor(parts: { readonly coord: Coord; readonly clock: Clock; readonly random: Random }) {
@@ -70,7 +77,7 @@ export class ReadyBuckets {
     const slot = `${bucketKey(job, '')}${bucketClass(job.priority, lane)}`;
     for (let tries = 0; tries < MAX_PLACEMENT_TRIES; tries += 1) {
       const current = this.#open.get(slot);
-      const bucket = await (current ??
+      const bucket = await (current?.bucket ??
         this.#openBucket(slot, job, bucketClass(job.priority, lane)));
       if (
         bucket.used < BUCKET_CAPACITY &&
@@ -93,7 +100,7 @@ export class ReadyBuckets {
    */
   discard(guard: Guard): void {
     for (const [slot, opening] of this.#open) {
-      void opening.then(
+      void opening.bucket.then(
         (bucket) => {
           if (guard.key === `${slot.slice(0, slot.lastIndexOf('/') + 1)}${bucket.name}`) {
             bucket.used = BUCKET_CAPACITY;
@@ -105,13 +112,25 @@ export class ReadyBuckets {
   }
 
   #openBucket(slot: string, lane: Lane, bucketClass: string): Promise<OpenBucket> {
-    const opening = this.#createBucket(lane, bucketClass);
+    this.#dropStale();
+    const bucket = this.#createBucket(lane, bucketClass);
+    const opening: Slot = { bucket, openedAtMs: this.#clock.monotonicMs() };
+    this.#open.delete(slot); // So that the newest is always last.
     this.#open.set(slot, opening);
     // Whoever waits for it is told of the failure; the next placement starts afresh.
-    opening.catch(() => {
+    bucket.catch(() => {
       if (this.#open.get(slot) === opening) this.#open.delete(slot);
     });
-    return opening;
+    return bucket;
+  }
+
+  /** A process may post to any number of queues and flows in its life; it remembers those of OPEN_MS. */
+  #dropStale(): void {
+    const staleAtMs = this.#clock.monotonicMs() - OPEN_MS;
+    for (const [slot, { openedAtMs }] of this.#open) {
+      if (openedAtMs > staleAtMs) return;
+      this.#open.delete(slot);
+    }
   }
 
   async #createBucket(lane: Lane, bucketClass: string): Promise<OpenBucket> {

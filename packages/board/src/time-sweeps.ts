@@ -33,11 +33,16 @@ import { statusGuard, transitionWrites } from './transition.ts';
 /** Jobs swept at a time. */
 const SWEEP_BATCH = 200;
 
+/** Jobs removed by one call of {@link removeFinishedJobs}: what comes due meanwhile is not to wait for long. */
+export const REMOVALS_AT_ONCE = 1000;
+
 /** How a sweep looks at one time index. */
 interface Sweep {
   readonly prefix: string;
   /** Entries up to this time are acted on. */
   readonly untilUnixMs: number;
+  /** Entries looked at; unlimited by default. */
+  readonly limit?: number;
   readonly act: (job: JobRecords, entry: Entry) => Promise<void>;
 }
 
@@ -55,12 +60,16 @@ export async function expireWaitingJobs(parts: BoardParts, untilUnixMs: number):
   });
 }
 
-/** Removes finished jobs whose retention has passed by `untilUnixMs`. */
+/**
+ * Removes finished jobs whose retention has passed by `untilUnixMs`, at most {@link REMOVALS_AT_ONCE}.
+ * Returns how many entries it saw; as many as that mean that there may be more.
+ */
 export async function removeFinishedJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
   await finishRemovals(parts);
   return await sweep(parts, {
     prefix: DONE_PREFIX,
     untilUnixMs,
+    limit: REMOVALS_AT_ONCE,
     act: (job, entry) => removeJob(parts, job, entry),
   });
 }
@@ -80,7 +89,8 @@ export async function earliestWithin(
   return first && timeOfTimedKey(prefix, first.key);
 }
 
-async function sweep(parts: BoardParts, { prefix, untilUnixMs, act }: Sweep): Promise<number> {
+async function sweep(parts: BoardParts, options: Sweep): Promise<number> {
+  const { prefix, untilUnixMs, act, limit = Number.POSITIVE_INFINITY } = options;
   let seen = 0;
   let after: string | undefined;
   for (;;) {
@@ -101,7 +111,7 @@ async function sweep(parts: BoardParts, { prefix, untilUnixMs, act }: Sweep): Pr
     );
     seen += page.entries.length;
     after = page.entries.at(-1)?.key;
-    if (!page.more || after === undefined) return seen;
+    if (!page.more || after === undefined || seen >= limit) return seen;
   }
 }
 

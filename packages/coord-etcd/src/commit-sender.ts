@@ -16,7 +16,7 @@
 import type { Commit, CommitOutcome, CommitResult, Guard, Session, Write } from '@holdfast/coord';
 import { committedAt, guardHolds, refusedBy } from '@holdfast/coord';
 import type { Clock } from '@holdfast/core';
-import { assert, HoldfastError } from '@holdfast/core';
+import { assert, HoldfastError, OutcomeUnknownError } from '@holdfast/core';
 import { CallFailure, commitError, REFUSAL, staleError } from './call-failure.ts';
 import type { EtcdSessions } from './etcd-sessions.ts';
 import { CALL_DEADLINE_MS, type EtcdTransport } from './etcd-transport.ts';
@@ -147,9 +147,22 @@ export class CommitSender {
 
   async #call(request: Buffer, writes: number): Promise<TxnReply> {
     this.#requests += 1;
-    const reply = decodeTxnReply(await this.#options.transport.unary('txn', request));
+    const reply = readReply(await this.#options.transport.unary('txn', request));
     this.#options.onSent(reply.revision, writes);
     return reply;
+  }
+}
+
+/** An answer that can't be read says no more about the commit than none would. */
+function readReply(bytes: Buffer): TxnReply {
+  try {
+    return decodeTxnReply(bytes);
+  } catch (error) {
+    throw new OutcomeUnknownError(
+      'etcd answered a commit with bytes that are no answer, so it may have happened; read before ' +
+        'you act again',
+      { cause: error },
+    );
   }
 }
 

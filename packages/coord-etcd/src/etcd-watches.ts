@@ -20,7 +20,7 @@ import { backoffMs } from '@holdfast/core';
 import type { CallFailure } from './call-failure.ts';
 import { CALL_DEADLINE_MS, type EtcdTransport, type WatchCall } from './etcd-transport.ts';
 import type { KeySpace } from './key-space.ts';
-import { decodeWatchReply } from './kv-codec.ts';
+import { decodeWatchReply, type WatchReply } from './kv-codec.ts';
 
 /** How long to wait before the next stream: 100 ms, doubled at each failure in a row, up to 5 s. */
 const STREAM_BACKOFF: BackoffPolicy = { initialMs: 100, factor: 2, maxMs: 5000, jitter: 0.2 };
@@ -206,7 +206,11 @@ export class EtcdWatches {
 
   #received(stream: Stream, bytes: Buffer): void {
     if (!this.#isPresent(stream)) return;
-    const reply = decodeWatchReply(bytes);
+    const reply = readReply(bytes);
+    if (!reply) {
+      this.#failed(stream, undefined, 'etcd sent bytes that are no answer to a watch');
+      return;
+    }
     const watcher = this.#byId.get(reply.watchId);
     if (reply.canceled) {
       // The answer to our own cancelling concerns nobody; any other has taken a watcher from us, and
@@ -244,5 +248,13 @@ export class EtcdWatches {
 
   #isPresent(stream: Stream): boolean {
     return this.#state.kind === 'open' && this.#state.stream === stream;
+  }
+}
+
+function readReply(bytes: Buffer): WatchReply | undefined {
+  try {
+    return decodeWatchReply(bytes);
+  } catch {
+    return undefined; // What it would have said is unknown, so the stream is opened anew.
   }
 }

@@ -30,6 +30,8 @@ export interface AtomBookParts {
 export class AtomBook {
   readonly #parts: AtomBookParts;
   readonly #records: AtomRecord[];
+  /** Stored records of tasks that the flow doesn't have. */
+  #foreign: readonly AtomRecord[];
   #lastFailureUnixMs: number;
   /** The places of all tasks; joins have none. */
   readonly tasks: readonly number[];
@@ -39,6 +41,8 @@ export class AtomBook {
     this.tasks = parts.plan.nodes.flatMap((node, index) => (node.task ? [index] : []));
     const stored = new Map(atoms.map((atom) => [atom.name, atom]));
     this.#records = parts.plan.nodes.map((node) => stored.get(node.name) ?? pendingAtom(node.name));
+    const names = new Set(parts.plan.nodes.map((node) => node.name));
+    this.#foreign = atoms.filter((atom) => !names.has(atom.name));
     this.#lastFailureUnixMs = this.#records.reduce(
       (last, record) => (hasFailed(record) ? Math.max(last, endOf(record)) : last),
       Number.NEGATIVE_INFINITY,
@@ -94,12 +98,15 @@ export class AtomBook {
 
   /**
    * The flow has failed, so a task that has begun and not succeeded has too: one that waits for its
-   * next try with the failure of its last, one whose try was cut off with `thrown`.
+   * next try with the failure of its last, one whose try was cut off with a failure that says so.
    */
-  giveUp(index: number, thrown: unknown): void {
-    const { name, state, failure } = this.get(index);
+  closeTry(index: number): void {
+    const { name, state, failure, tries, forgivenTries } = this.get(index);
+    const hasBegun = state === 'running' || (state === 'pending' && tries > forgivenTries);
+    if (!hasBegun) return;
     const last = state === 'pending' ? failure : undefined;
-    this.#fail(index, last ?? toFailure(thrown, name));
+    const message = `task ${name} was cut off, and the flow had failed meanwhile`;
+    this.#fail(index, last ?? toFailure(new Error(message), name));
   }
 
   /**
@@ -114,6 +121,11 @@ export class AtomBook {
       revertTries: isRepeat ? Math.max(1, before.revertTries) : before.revertTries + 1,
       nextAtUnixMs: undefined,
     });
+  }
+
+  /** Notes that this task is to be reverted, before its revert is called. */
+  markReverting(index: number, flowFailure: Failure): void {
+    this.#change(index, 'now', this.#toRevert(index, flowFailure));
   }
 
   /** A task without a revert is passed over. */
@@ -157,6 +169,22 @@ export class AtomBook {
       if (!first || endOf(record) < endOf(first)) first = record;
     }
     return first?.failure ?? toFailure(new Error(NOT_RECORDED));
+  }
+
+  /**
+   * Ends what earlier attempts left amid a revert and the flow doesn't have any more: nobody can go
+   * on with it, and as long as it stood like that the job could not be revived.
+   */
+  closeForeign(): void {
+    const { identity, writer } = this.#parts;
+    const { attempt, worker } = identity;
+    for (const record of this.#foreign) {
+      if (record.state !== 'reverting') continue;
+      const message = `task ${record.name} was removed from the flow while it was reverted; undo it by hand`;
+      const revertFailure = toFailure(new Error(message), record.name);
+      writer.put({ ...record, state: 'revertFailure', revertFailure, attempt, worker }, 'now');
+    }
+    this.#foreign = [];
   }
 
   progress(index: number, progress: number, progressMessage: string | undefined): void {

@@ -1,4 +1,4 @@
-import { sleep, TerminalError } from '@holdfast/core';
+import { LIMITS, sleep, TerminalError } from '@holdfast/core';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { flow } from './flow.ts';
@@ -237,6 +237,61 @@ describe('reverting', () => {
     });
     expect(log).toContain('fail failure');
     expect(log.indexOf('undo a')).toBeGreaterThan(log.indexOf('fail failure'));
+  });
+
+  test('of a flow that failed as a whole is on record before any is called', async () => {
+    const log: string[] = [];
+    const big = task({
+      name: 'big',
+      provides: { text: z.string() },
+      execute: () => ({ text: 'x'.repeat(LIMITS.payloadBytes - 100) }),
+    });
+    const bigger = task({
+      name: 'bigger',
+      provides: { more: z.string() },
+      execute: () => ({ more: 'x'.repeat(200) }),
+    });
+    const body = linear('main', noting(log, 'a'), big, bigger, noting(log, 'b'));
+    const crash = new Error('the process dies');
+    const job = new Job(flow({ name: 'f', body }));
+    const first = job.run({
+      beforeCommit: async (atoms) => {
+        await sleep(job.clock, 50);
+        if (atoms.some(({ state }) => state === 'reverting')) throw crash;
+      },
+    });
+    await expect(first).rejects.toBe(crash);
+    expect(log).toEqual(['a', 'b']);
+    const failure = { message: expect.stringContaining('the output of the flow') };
+    expect(await job.run()).toMatchObject({ kind: 'failed', failure });
+    // The success of b was to be written together with the mark, so it is executed once more.
+    expect(log).toEqual(['a', 'b', 'b', 'undo b', 'undo a']);
+    expect([...job.records.values()].find((atom) => atom.failure)).toMatchObject({ failure });
+  });
+
+  test('that nobody can go on with, because its task was removed, is left to be undone by hand', async () => {
+    const crash = new Error('the process dies');
+    const fail = task({
+      name: 'fail',
+      retry: { attempts: 1 },
+      execute: () => {
+        throw new Error('no');
+      },
+    });
+    const before = new Job(flow({ name: 'f', body: linear('main', noting([], 'gone'), fail) }));
+    const amid = before.run({
+      afterCommit: () => {
+        if (before.state('gone') === 'reverting') throw crash;
+      },
+    });
+    await amid.catch(() => undefined);
+    const after = new Job(flow({ name: 'f', body: fail }));
+    for (const [name, record] of before.records) after.records.set(name, record);
+    expect((await after.run()).kind).toBe('failed');
+    expect(after.record('gone')).toMatchObject({
+      state: 'revertFailure',
+      revertFailure: { message: expect.stringContaining('removed from the flow') },
+    });
   });
 
   test('runs under the timeout of its task', async () => {

@@ -112,6 +112,35 @@ describe('stopping', () => {
     expect(log).toEqual([]);
   });
 
+  test('once its caller says that nothing may be called, nothing is, and the run waits to be stopped', async () => {
+    const log: string[] = [];
+    const job = new Job(
+      flow({ name: 'f', body: linear('main', noting(log, 'a'), noting(log, 'b')) }),
+    );
+    let isTrusted = true;
+    const running = job.run({
+      mayCall: () => isTrusted,
+      // As when the process is paused while the store answers, and comes back after its lease.
+      afterCommit: () => void (isTrusted = false),
+    });
+    const stop = sleep(job.clock, 50).then(() => job.signal.abort(new Error('lost')));
+    expect((await running).kind).toBe('stopped');
+    await stop;
+    expect(log).toEqual(['a']);
+    expect(job.state('a')).toBe('success');
+  });
+
+  test('a caller that stops trusting itself while the arguments are read gets no call either', async () => {
+    const log: string[] = [];
+    let asked = 0;
+    const job = new Job(flow({ name: 'f', body: noting(log, 'a') }));
+    const running = job.run({ mayCall: () => (asked += 1) === 1 });
+    const stop = sleep(job.clock, 50).then(() => job.signal.abort(new Error('lost')));
+    expect((await running).kind).toBe('stopped');
+    await stop;
+    expect([asked, log]).toEqual([2, []]);
+  });
+
   test('an input schema that never answers does not keep a run from stopping', async () => {
     const stuck = z.object({}).refine(() => new Promise<boolean>(() => undefined));
     const job = new Job(flow({ name: 'f', input: stuck, body: linear('main') }));

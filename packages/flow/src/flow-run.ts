@@ -258,8 +258,13 @@ export class FlowRun {
   /** E3: once everything that ran has settled and is durable, the revert begins. */
   #settle(): void {
     if (this.#running > 0) return;
-    for (const index of this.#book.tasks) this.#closeTry(index);
-    this.#revertsLeft = this.#book.tasks.filter((index) => this.#hasWork(index)).length;
+    for (const index of this.#book.tasks) this.#book.closeTry(index);
+    const work = this.#book.tasks.filter((index) => this.#hasWork(index));
+    this.#revertsLeft = work.length;
+    // The failure of the flow as a whole stands in no task's record yet.
+    const [first] = work;
+    if (first !== undefined && !this.#book.hasFailed)
+      this.#book.markReverting(first, this.#flowFailure());
     if (this.#revertsLeft > 0 && !this.#writer.isSettled) {
       void this.#writer.flush().then(() => this.#guard(() => this.#advance()));
       return;
@@ -267,15 +272,6 @@ export class FlowRun {
     this.#phase = 'reverting';
     this.#ready = [];
     this.#frontier = new Frontier(this.#plan, 'backward');
-  }
-
-  /** A try that was cut off, or was to be followed by another, has failed now that the flow has. */
-  #closeTry(index: number): void {
-    const { state, tries, forgivenTries, name } = this.#book.get(index);
-    const hasBegun = state === 'running' || (state === 'pending' && tries > forgivenTries);
-    if (!hasBegun) return;
-    const message = `task ${name} was cut off, and the flow had failed meanwhile`;
-    this.#book.giveUp(index, new Error(message));
   }
 
   /** True when user code has to revert this task yet. */
@@ -399,6 +395,7 @@ export class FlowRun {
 
   #endDone(): void {
     if (this.#phase === 'forward') return this.#endSucceeded();
+    this.#book.closeForeign();
     this.#end({ kind: 'failed', failure: this.#flowFailure() });
   }
 

@@ -21,6 +21,8 @@ export interface RunRequest {
   readonly payload?: Payload;
   readonly concurrency?: number;
   readonly releaseAfterMs?: number;
+  /** See `RunOptions.mayCall`. */
+  readonly mayCall?: () => boolean;
   readonly logger?: Logger;
   readonly observer?: RunObserver;
   /** Called with every checkpoint before it counts as durable. */
@@ -128,6 +130,7 @@ export class Job {
       clock: this.clock,
       random: createSeededRandom(1),
       logger: request.logger ?? silentLogger,
+      mayCall: request.mayCall,
       ...(request.concurrency === undefined ? {} : { concurrency: request.concurrency }),
       ...(request.releaseAfterMs === undefined ? {} : { releaseAfterMs: request.releaseAfterMs }),
       observer: {

@@ -52,6 +52,13 @@ export interface RunOptions {
   readonly checkpoint: (atoms: readonly AtomRecord[]) => Promise<void>;
   /** Cancel, drain, lost lease, deadline. Running tasks get it, and the run ends 'stopped'. */
   readonly signal: AbortSignal;
+  /**
+   * Asked right before each call of user code; must not throw. False means that `signal` is about to
+   * abort: nothing is called any more, and the run waits for the signal. A process that was paused
+   * comes to its next call before its timers have fired, so only arithmetic can tell it. Default:
+   * always true.
+   */
+  readonly mayCall?: (() => boolean) | undefined;
   /** Tasks at once within the flow; 1 = serial. Default {@link DEFAULT_TASK_CONCURRENCY}. */
   readonly concurrency?: number | undefined;
   /** Default {@link DEFAULT_RELEASE_AFTER_MS}. `Infinity` waits here, however long it takes. */

@@ -94,8 +94,9 @@ export class TaskRunner {
     run: (args: Values, ctx: CallContext) => Promise<() => unknown>,
   ): Promise<CallOutcome<unknown>> {
     const { options, book, stop, abandoned, kick } = this.#parts;
-    const { identity, clock, observer = {} } = options;
+    const { identity, clock, observer = {}, mayCall = () => true } = options;
     const { node, task } = this.#node(index);
+    if (!mayCall()) return { kind: 'interrupted' };
     return await callTask(
       { identity, clock, log, observer, stop, abandoned },
       {
@@ -112,7 +113,7 @@ export class TaskRunner {
         perform: async (ctx) => {
           const args = await this.#arguments(node);
           if (args.kind !== 'success') return args;
-          if (stop.aborted) return { kind: 'interrupted' };
+          if (stop.aborted || !mayCall()) return { kind: 'interrupted' };
           return await perform(() => run(args.value, ctx), `what task ${task.name} returned`);
         },
       },

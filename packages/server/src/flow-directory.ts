@@ -53,7 +53,8 @@ export class FlowDirectory {
       registered.length > 0
         ? `registered: ${registered.join(', ')}`
         : 'no flow is registered yet: start a worker that serves it';
-    const message = `${names.length === 1 ? 'flow' : 'flows'} ${what} not registered; ${hint}`;
+    const subject = names.length === 1 ? `flow ${what} is` : `flows ${what} are`;
+    const message = `${subject} not registered; ${hint}`;
     return new NotFoundError(message, { ids: { flow: names[0] ?? '' } });
   }
 

@@ -113,7 +113,7 @@ export class ChildProcess {
       else this.#ids.add(read.workerId);
       this.#hasLeft = read.kind === 'left';
       logger.debug(
-        { pid: this.#process.pid, worker: read.workerId },
+        { childPid: this.#process.pid, worker: read.workerId },
         read.kind === 'left' ? 'worker process has left' : 'worker process joins',
       );
       this.#hasJoined ||= read.kind === 'joining';

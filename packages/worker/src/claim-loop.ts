@@ -2,7 +2,7 @@
 //
 //   room and jobs      claim at once, again and again
 //   room, no jobs      arm a watch, look once more, then wait for a wake-up or the resync
-//   no room            no watch; wait for a place
+//   no room            no watch; wait for a place, and look up claims whose answers were lost
 //
 // Invariants:
 //   L1. After a watch was armed the loop looks once more before it waits, so what came between its
@@ -86,6 +86,7 @@ export class ClaimLoop {
       if (free <= 0) {
         await this.#closeWatch();
         await this.#changed.wait(jitter(random, READY_RESYNC_MS), { signal });
+        if (this.#parts.freePlaces() <= 0 && !signal.aborted) await this.lookUp({ signal });
         continue;
       }
       if ((await this.#claim(free, signal)) > 0) {
@@ -102,13 +103,23 @@ export class ClaimLoop {
     }
   }
 
+  /** Takes the claims that this member has without knowing it; not while {@link run} runs. */
+  async lookUp({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#obtain(() => this.#parts.member.lookUp(), signal);
+  }
+
   /** Claims once; the number of jobs, 0 after a failure too. */
   async #claim(free: number, signal: AbortSignal): Promise<number> {
-    const { member, patience, spanId } = this.#parts;
+    const { member, spanId } = this.#parts;
+    const limit = Math.min(free, MAX_CLAIMS_AT_ONCE);
+    return await this.#obtain(() => member.claim({ limit, spanId }), signal);
+  }
+
+  async #obtain(claim: () => Promise<readonly Claim[]>, signal: AbortSignal): Promise<number> {
+    const { patience } = this.#parts;
     this.#isClaiming = true;
     try {
-      const limit = Math.min(free, MAX_CLAIMS_AT_ONCE);
-      const claims = await member.claim({ limit, spanId });
+      const claims = await claim();
       this.#failures = 0;
       patience.succeeded();
       this.#parts.take(claims);

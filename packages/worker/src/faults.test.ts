@@ -1,7 +1,7 @@
 import { createWorkerId } from '@holdfast/core';
 import { describe, expect, test } from 'vitest';
 import { step, stepFlow, untilAborted } from './step-flow.fixture.ts';
-import { TestFleet } from './test-fleet.fixture.ts';
+import { isClaim, TestFleet } from './test-fleet.fixture.ts';
 
 describe('a worker whose store is away', () => {
   test('keeps its jobs, keeps trying, says so once, and ends them when the store is back', async () => {
@@ -28,6 +28,25 @@ describe('a worker whose store is away', () => {
       1,
     );
     expect(logged('the store is back')).toHaveLength(1);
+  });
+
+  test('runs the job of a claim whose answer was lost, also when it has no place left', async () => {
+    await using fleet = new TestFleet();
+    const [busy, lost] = [step(), step()];
+    busy.act = untilAborted;
+    const { coord } = await fleet.startWorker({
+      flows: [stepFlow('busy', { busy }), stepFlow('lost', { lost })],
+      concurrency: 1,
+    });
+    coord.beforeAnswer = async (commit) => {
+      if (!isClaim(commit)) return;
+      coord.beforeAnswer = async () => undefined;
+      coord.answersToLose = 1;
+      await fleet.post('busy', { priority: 9 });
+    };
+    const id = await fleet.post('lost');
+    await fleet.untilState(id, 'succeeded');
+    expect(lost.calls).toHaveLength(1);
   });
 
   test('joins once the store is there', async () => {

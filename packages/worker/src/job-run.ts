@@ -10,6 +10,8 @@
 //       attempt wrote already it writes again, and an end that happened is recognised as its own.
 //   R3. However the run ends, the attempt is either ended on the board, or left to be taken over by
 //       the loss of the membership. No job is dropped.
+//   R4. A process that was paused past its lease calls no user code when it wakes: the lease is judged
+//       by arithmetic right before each call. A pause between that and the call is what fences are for.
 import type { AttemptEnded, Claim, Member } from '@holdfast/board';
 import { deadlineFailure } from '@holdfast/board';
 import {
@@ -39,6 +41,8 @@ export interface JobRunParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
+  /** Whether the session of this member can still be trusted, by arithmetic. */
+  readonly isTrusted: () => boolean;
   /** Aborts when this worker is no member any more. */
   readonly lost: AbortSignal;
   /** Ends the membership: the last resort for a job whose end can't be written (R3). */
@@ -81,7 +85,6 @@ export class JobRun {
     this.#span = startAttemptSpan({ spec, attempts: status.attempts }, { fence });
     this.#report = new RunReport({
       claim,
-      worker: parts.member.id,
       context: this.#span.context,
       clock: parts.clock,
       logger: parts.logger,
@@ -135,7 +138,7 @@ export class JobRun {
 
   /** Runs the flow. What it rejects with, other than the loss of the claim, is the job's failure. */
   async #execute(): Promise<RunResult> {
-    const { flow, clock, random, member, lost } = this.#parts;
+    const { flow, clock, random, member, lost, isTrusted } = this.#parts;
     const { spec, status, fence, atoms } = this.#claim;
     if (this.#stop.signal.aborted) return { kind: 'stopped', uncommitted: [] };
     try {
@@ -146,6 +149,7 @@ export class JobRun {
         atoms,
         checkpoint: (records) => this.#checkpoint(records),
         signal: this.#stop.signal,
+        mayCall: isTrusted, // R4
         clock,
         random,
         logger: this.#logger,

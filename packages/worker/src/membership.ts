@@ -12,7 +12,7 @@
 //   M2. A draining member takes no new job. One that a claim under way still brings is handed back
 //       unstarted.
 //   M3. A membership that ends in order has ended every job it held, each by one commit.
-import { Caretaker, type Claim, type Inbox, type Member } from '@holdfast/board';
+import { Caretaker, type Claim, type Inbox, type Member, RECONCILE_MS } from '@holdfast/board';
 import type { Session } from '@holdfast/coord';
 import {
   assert,
@@ -114,16 +114,29 @@ export class Membership {
     const { clock, drainTimeoutMs, logger } = this.#parts;
     logger.info({ jobs: this.#runs.size, drainTimeoutMs }, 'draining: no new jobs are taken');
     if (this.#runs.size > 0) await this.#showDraining();
-    const isEmpty = new AbortController();
-    const enough = AbortSignal.any([immediately, this.#lost.signal, isEmpty.signal]);
+    const settled = new AbortController();
+    const enough = AbortSignal.any([immediately, this.#lost.signal, settled.signal]);
     const timeout = sleep(clock, drainTimeoutMs, { signal: enough });
-    void this.#untilIdle().then(() => isEmpty.abort());
+    await this.#claimLoop.lookUp({ signal: enough }); // What it brings is handed back (M2).
+    void this.#untilIdle().then(() => settled.abort());
+    const lookingUp = this.#keepLookingUp(enough);
     await timeout;
+    settled.abort();
+    await lookingUp;
     if (this.#lost.signal.aborted) return;
     if (this.#runs.size > 0) {
       logger.info({ jobs: this.#runs.size }, 'handing back the jobs that still run');
     }
     await this.#handBack();
+  }
+
+  /** A claim whose answer was lost may happen late; its job is not to wait for the end of the drain. */
+  async #keepLookingUp(enough: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    while (!enough.aborted) {
+      await sleep(clock, RECONCILE_MS, { signal: enough });
+      if (!enough.aborted) await this.#claimLoop.lookUp({ signal: enough });
+    }
   }
 
   async #handBack(): Promise<void> {
@@ -186,6 +199,7 @@ export class Membership {
         ...this.#parts,
         member: this.#member,
         flow,
+        isTrusted: () => this.#session.isTrusted(),
         lost: this.#lost.signal,
         giveUp: (error) => this.#giveUp(error),
       },

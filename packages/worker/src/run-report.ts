@@ -1,7 +1,7 @@
 // What one attempt reports while it runs: spans and durations of its tasks, and the log lines by
 // which an outside witness can count executions.
 //
-//   task started     debug, before user code starts: jobId, task, try, execution, attempt, fence, worker
+//   task started     debug, before user code starts: jobId, task, try, execution, attempt, fence
 //   revert started   debug, likewise for a revert
 //   task committed   debug, after the commit of each of a task's records: jobId, task, state, attempt
 import type { Claim } from '@holdfast/board';
@@ -12,7 +12,6 @@ import { type Context, context, type Span, SpanStatusCode, trace } from '@opente
 
 export interface RunReportParts {
   readonly claim: Claim;
-  readonly worker: string;
   /** Carries the attempt's span. */
   readonly context: Context;
   readonly clock: Clock;
@@ -57,7 +56,7 @@ export class RunReport implements RunObserver {
   }
 
   #started(call: TaskCallInfo): void {
-    const { claim, logger, worker } = this.#parts;
+    const { claim, logger } = this.#parts;
     logger.debug(
       {
         jobId: claim.spec.id,
@@ -66,7 +65,6 @@ export class RunReport implements RunObserver {
         execution: call.execution,
         attempt: claim.status.attempt,
         fence: claim.fence.toString(),
-        worker,
       },
       call.kind === 'execute' ? 'task started' : 'revert started',
     );

@@ -180,13 +180,13 @@ export class Supervisor implements Service {
       for (const id of end.leftBehind) this.#startExpelling(id); // V1
       const status = finalStatus(end, this.#stopping.signal.aborted);
       if (status !== undefined) {
-        this.#logger.info({ pid: end.pid, status }, `the worker process ${describeEnd(end)}`);
+        this.#logger.info({ childPid: end.pid, status }, `the worker process ${describeEnd(end)}`);
         return status;
       }
       youngDeaths = end.livedMs >= HEALTHY_AFTER_MS ? 1 : youngDeaths + 1;
       const delayMs = backoffMs(RESTART_BACKOFF, youngDeaths, this.#random); // V3
       this.#logger.error(
-        { pid: end.pid, workers: end.leftBehind },
+        { childPid: end.pid, workers: end.leftBehind },
         `the worker process ${describeEnd(end)}; its jobs are handed over at once and a fresh one ` +
           `starts in ${(delayMs / 1000).toFixed(1)} s`,
       );
@@ -209,7 +209,7 @@ export class Supervisor implements Service {
       await child.spawned;
       this.#started.resolve();
     }
-    this.#logger.info({ pid: child.pid, worker: workerId }, 'worker process started');
+    this.#logger.info({ childPid: child.pid, worker: workerId }, 'worker process started');
     const stopWatching = this.#passOrdersOn(child);
     const end = await child.ended;
     stopWatching();

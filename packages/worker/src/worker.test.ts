@@ -240,6 +240,31 @@ describe('a draining worker', () => {
     expect(only.calls).toEqual([]);
   });
 
+  test('looks up the claim whose answer was lost, and hands its job back unstarted', async () => {
+    await using fleet = new TestFleet();
+    const busy = step();
+    busy.act = untilAborted;
+    const lost = step();
+    const { worker, coord } = await fleet.startWorker({
+      flows: [stepFlow('busy', { busy }), stepFlow('lost', { lost })],
+      drainTimeoutMs: 60_000,
+    });
+    await fleet.post('busy');
+    await fleet.until(() => busy.calls.length === 1);
+    coord.beforeAnswer = async (commit) => {
+      if (!isClaim(commit)) return;
+      void worker.drain();
+      coord.answersToLose = 1;
+    };
+    const id = await fleet.post('lost');
+    await fleet.until(async () => {
+      const { attempts } = (await fleet.job(id)).status;
+      return attempts.some((attempt) => attempt.end === 'released');
+    });
+    expect(coord.answersToLose).toBe(0);
+    expect([worker.jobs, lost.calls.length]).toEqual([1, 0]);
+  });
+
   test('hands everything back at once when it is stopped immediately', async () => {
     await using fleet = new TestFleet();
     const only = step();
