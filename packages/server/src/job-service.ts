@@ -33,6 +33,7 @@ import {
 import { FieldViolations } from './field-violations.ts';
 import { parseJobQuery } from './listing-validation.ts';
 import { type AdmissionParts, admitJobs, type PostedJob } from './post-admission.ts';
+import type { PostGate, PostLoad } from './post-gate.ts';
 import { startPostSpan, traceContextOfCall } from './post-span.ts';
 import { type CallContext, type CallParts, streamCall, unaryCall } from './rpc-call.ts';
 
@@ -42,6 +43,7 @@ const CANCEL_REASON_LENGTH = 4096;
 /** What the service stands on. */
 export interface JobServiceParts extends CallParts, AdmissionParts {
   readonly board: Board;
+  readonly gate: PostGate;
 }
 
 /** JobService, by the local names of its methods. */
@@ -108,8 +110,22 @@ async function postJobs(
   return create(PostJobsResponseSchema, { results: results.map(postResultToProto) });
 }
 
-/** Lets the jobs in, all or none, and posts them, each with a verdict and a span of its own. */
+/** Posts what there is room for at once. */
 async function post(
+  parts: JobServiceParts,
+  posted: readonly PostedJob[],
+  call: CallContext,
+): Promise<readonly PostResult[]> {
+  return await parts.gate.pass(loadOf(posted), () => admitAndPost(parts, posted, call));
+}
+
+function loadOf(posted: readonly PostedJob[]): PostLoad {
+  const bytes = posted.reduce((sum, { message }) => sum + (message?.input?.data.length ?? 0), 0);
+  return { jobs: posted.length, bytes };
+}
+
+/** Lets the jobs in, all or none, and posts them, each with a verdict and a span of its own. */
+async function admitAndPost(
   parts: JobServiceParts,
   posted: readonly PostedJob[],
   call: CallContext,

@@ -6,6 +6,10 @@ export interface ServerLimits {
   readonly responseBytes: number;
   /** Calls at once on one connection; further ones wait at the client. */
   readonly callsPerConnection: number;
+  /** Jobs of all posts that are on their way to the store; posts beyond get RESOURCE_EXHAUSTED. */
+  readonly postingJobs: number;
+  /** Bytes of their inputs, likewise. */
+  readonly postingBytes: number;
   /** How long `stop` waits for calls that are being answered, in milliseconds. */
   readonly stopGraceMs: number;
   /** A connection that was silent this long is asked for a sign of life, in milliseconds. */
@@ -14,11 +18,13 @@ export interface ServerLimits {
   readonly keepaliveTimeoutMs: number;
 }
 
-/** 16 MiB in, 64 MiB out, 10,000 calls on a connection, 10 s to finish. */
+/** 16 MiB in, 64 MiB out, 10,000 calls on a connection, 20,000 jobs or 64 MiB in posting, 10 s to finish. */
 export const SERVER_LIMITS: ServerLimits = {
   requestBytes: 16_777_216,
   responseBytes: 67_108_864,
   callsPerConnection: 10_000,
+  postingJobs: 20_000,
+  postingBytes: 67_108_864,
   stopGraceMs: 10_000,
   keepaliveMs: 20_000,
   keepaliveTimeoutMs: 10_000,

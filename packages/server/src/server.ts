@@ -33,6 +33,7 @@ import { InputSchemas } from './input-schemas.ts';
 import { createJobService } from './job-service.ts';
 import { checkListenAddress, formatAddress, type ListenAddress } from './listen-policy.ts';
 import { OpenStreams } from './open-streams.ts';
+import { PostGate } from './post-gate.ts';
 import { addReflection } from './reflection.ts';
 import { RunningCalls } from './running-calls.ts';
 import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
@@ -160,7 +161,9 @@ export class Server implements Service {
     const { board } = this.#options;
     const [clock, logger] = [this.#clock, this.#logger];
     const flows = new FlowDirectory({ board, clock });
-    const parts = { board, clock, logger, running, flows, schemas: new InputSchemas() };
+    const { postingJobs: jobs, postingBytes: bytes } = this.#limits;
+    const gate = new PostGate({ jobs, bytes });
+    const parts = { board, clock, logger, running, flows, gate, schemas: new InputSchemas() };
     grpc.addService(grpcServiceDefinition(JobService), createJobService(parts));
     grpc.addService(grpcServiceDefinition(FlowService), createFlowService(parts));
     grpc.addService(grpcServiceDefinition(WorkerService), createWorkerService(parts));
