@@ -1,24 +1,6 @@
-import type { AtomRecord, JobSpec, JobState, JobStatus, Payload } from '@holdfast/core';
+import type { JobState, JobStatus } from '@holdfast/core';
 
-/** What is wanted of a job that runs. */
-export interface JobControl {
-  readonly cancel: boolean;
-  readonly requestedAtUnixMs: number;
-  readonly reason: string;
-}
-
-/** A job with all that is known of it. */
-export interface JobView {
-  readonly spec: JobSpec;
-  readonly status: JobStatus;
-  /** One for each task that something has happened to, by name. */
-  readonly atoms: readonly AtomRecord[];
-  /** The flow's output, once the job has succeeded. */
-  readonly output?: Payload | undefined;
-  readonly control?: JobControl | undefined;
-  /** Why the job isn't running, for people; empty when it runs or is final. */
-  readonly waitingReason: string;
-}
+export type { JobControlFields as JobControl, JobViewFields as JobView } from '@holdfast/wire';
 
 /** Which jobs to list; what is absent matches all. */
 export interface JobQuery {
