@@ -125,7 +125,7 @@ describe.concurrent('bad input', () => {
   it.each([
     [['post', 'nope'], 3, /^holdfast: .*nope.*registered.*hello/],
     [['post', 'hello', '--input', '{"who":""}'], 2, /^holdfast: .*input\.who/],
-    [['post', 'hello', '--input', '{who}'], 2, /^holdfast: --input: it isn't JSON/],
+    [['post', 'hello', '--input', '{who}'], 2, /^holdfast: --input: it can't be read as JSON/],
     [
       ['post', 'hello', '--delay', '5'],
       2,

@@ -57,6 +57,11 @@ export class RunningCommand {
     return { status: this.child.exitCode, stdout, stderr };
   }
 
+  /** Sends a signal to the command's own process. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   /** SIGTERM, and SIGKILL where that is not enough; resolves when it has ended. */
   async stop(): Promise<CommandResult> {
     this.child.kill('SIGTERM');

@@ -109,6 +109,20 @@ describe('signals', () => {
   });
 });
 
+describe('a signal to a whole process group', () => {
+  it('drains a worker once, although it is passed on to it as well', async () => {
+    const store = ['--store', `sqlite:${join(folder, 'group.db')}`];
+    const flows = ['--flows', SAMPLE_FLOWS];
+    const worker = start('worker', ...store, ...flows, '--name', 'grouped');
+    await eventually('it joins', () => Promise.resolve(worker.stderr.includes('joined the fleet')));
+    worker.signal('SIGTERM');
+    worker.signal('SIGTERM'); // The copy that a parent passes on.
+    expect((await worker.end()).status).toBe(0);
+    expect(worker.stderr).toContain('left the fleet');
+    expect(worker.stderr).not.toContain('stopping at once');
+  });
+});
+
 describe('a server that is not for everybody', () => {
   it('asks for its token', async () => {
     const server = start(

@@ -3,7 +3,9 @@
 // nothing, whatever its clock says and however long it was paused.
 //
 // Invariants:
-//   A1. Every commit guards on `fence`, the version that the claim's own write gave the status.
+//   A1. Every commit guards on the version that the claim's own write gave the status, or that this
+//       attempt has moved it to since, so that a late checkpoint of its own is refused too
+//       (attempt-fence.ts).
 //   A2. An acknowledged cancel wins: an end other than "cancelled" guards on the absence of the
 //       control record, and turns into "cancelled" where that guard fails.
 //   A3. When the answer to an end was lost, asking again finds out: the same end by the same attempt
@@ -26,18 +28,20 @@ import {
   transitionJob,
 } from '@holdfast/core';
 import { encodeAtom, encodeJobOutcome } from '@holdfast/wire';
+import type { AttemptFences } from './attempt-fence.ts';
 import type { Claim } from './claim.ts';
 import { readStatus } from './job-reader.ts';
 import { atomKey, controlKey, outcomeKey } from './keys.ts';
 import type { BoardObserver } from './observer.ts';
 import { MAX_PLACEMENT_TRIES, type ReadyBuckets } from './ready-buckets.ts';
-import { statusGuard, transitionWrites } from './transition.ts';
+import { transitionWrites } from './transition.ts';
 
 export interface AttemptParts {
   readonly coord: Coord;
   readonly clock: Clock;
   readonly buckets: ReadyBuckets;
   readonly observer: BoardObserver;
+  readonly fences: AttemptFences;
 }
 
 /** How an attempt ends, as the worker tells it. `atoms`: transitions not committed yet. */
@@ -58,9 +62,14 @@ export async function writeCheckpoint(
   claim: Claim,
   atoms: readonly AtomRecord[],
 ): Promise<void> {
-  for (const write of splitWrites(atomWrites(claim, atoms), parts.coord.limits)) {
+  const { coord, fences } = parts;
+  if (!(await fences.settle(claim))) throw refused(parts, claim, 'a checkpoint');
+  for (const write of splitWrites(atomWrites(claim, atoms), coord.limits)) {
     const startedMs = parts.clock.monotonicMs();
-    const result = await parts.coord.commit({ when: [fenceGuard(claim)], write }); // A1
+    const result = await fences.watchOver(
+      claim,
+      () => coord.commit({ when: [fences.guardOf(claim)], write }), // A1
+    );
     parts.observer.committed?.({
       what: 'checkpoint',
       durationMs: parts.clock.monotonicMs() - startedMs,
@@ -77,6 +86,7 @@ export async function endAttempt(
 ): Promise<AttemptEnded> {
   let atoms: readonly AtomRecord[];
   try {
+    if (!(await parts.fences.settle(claim))) throw refused(parts, claim, 'its end');
     atoms = await writeSurplus(parts, claim, ending.atoms);
   } catch (error) {
     const echo = error instanceof ClaimLostError && (await recogniseEnd(parts, claim, ending.kind));
@@ -88,7 +98,8 @@ export async function endAttempt(
       ending.kind === 'release' ? await parts.buckets.place(claim.spec, 'returned') : undefined;
     const event = endingEvent(ending, parts.clock.nowUnixMs(), placement?.position);
     const after = transitionJob(claim.status, event);
-    const when: Guard[] = [fenceGuard(claim)]; // A1
+    const fence = parts.fences.guardOf(claim);
+    const when: Guard[] = [fence]; // A1
     if (ending.kind !== 'cancel') when.push({ kind: 'absent', key: controlKey(claim.spec.id) }); // A2
     if (placement) when.push(placement.guard);
     const startedMs = parts.clock.monotonicMs();
@@ -106,7 +117,7 @@ export async function endAttempt(
     });
     if (result.committed) return ended(parts, claim, after);
     const { failedGuard } = result;
-    if (failedGuard.key === fenceGuard(claim).key) {
+    if (failedGuard.key === fence.key) {
       const echo = await recogniseEnd(parts, claim, ending.kind);
       if (!echo) throw refused(parts, claim, 'its end');
       return echo;
@@ -171,10 +182,6 @@ function splitWrites(
     }
   }
   return pieces;
-}
-
-function fenceGuard(claim: Claim): Guard {
-  return statusGuard({ status: claim.status, version: claim.fence });
 }
 
 type AtomWrite = Write & { readonly kind: 'put' };

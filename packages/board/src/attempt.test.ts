@@ -1,9 +1,18 @@
-import { encodeJson, OutcomeUnknownError, SessionLostError, toFailure } from '@holdfast/core';
+import type { CommitResult } from '@holdfast/coord';
+import {
+  type AtomRecord,
+  encodeJson,
+  OutcomeUnknownError,
+  pendingAtom,
+  SessionLostError,
+  toFailure,
+} from '@holdfast/core';
 import { describe, expect, it } from 'vitest';
 import type { Claim } from './claim.ts';
 import type { Member } from './member.ts';
 import { takeOverMember } from './takeover.ts';
 import {
+  divertingCommits,
   drive,
   losingAnswers,
   newJob,
@@ -163,6 +172,53 @@ describe('an attempt', () => {
     await member.release(claim, { atoms: [successAtom('c')], reason: 'test' });
     const again = await claimOne(member);
     expect(again.atoms.map((atom) => atom.name)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('a checkpoint that was repeated for want of an answer undoes nothing when it happens after all', async () => {
+    await using fleet = new TestFleet();
+    const late: (() => Promise<CommitResult>)[] = [];
+    const board = await fleet.openBoard({}, (coord) =>
+      divertingCommits(coord, (commit) => {
+        const isFirst = late.length === 0 && commit.write.some(({ key }) => key.endsWith('/step'));
+        if (!isFirst) return coord.commit(commit);
+        late.push(() => coord.commit(commit));
+        return Promise.reject(new OutcomeUnknownError('the answer was lost'));
+      }),
+    );
+    const [posted] = await board.post([newJob()]);
+    const { member } = await fleet.joinMember(board);
+    const claim = await claimOne(member);
+    const running: AtomRecord = { ...pendingAtom('step'), state: 'running', tries: 1 };
+    await expect(member.checkpoint(claim, [running])).rejects.toBeInstanceOf(OutcomeUnknownError);
+    await member.checkpoint(claim, [running]);
+    await member.checkpoint(claim, [successAtom('step')]);
+    expect(await late[0]?.()).toMatchObject({ committed: false });
+    const job = await board.getJob(postedId(posted));
+    expect(job?.atoms).toMatchObject([{ name: 'step', state: 'success' }]);
+    expect(await member.succeed(claim, { atoms: [], output })).toBe('succeeded');
+  });
+
+  it('an attempt that was taken over cannot win its claim back by repeating a checkpoint', async () => {
+    await using fleet = new TestFleet();
+    let lost = 0;
+    const board = await fleet.openBoard({}, (coord) =>
+      losingAnswers(coord, (commit) => {
+        const isCheckpoint = commit.write.some(({ key }) => key.startsWith('atoms/'));
+        if (isCheckpoint) lost += 1;
+        return isCheckpoint && lost === 1;
+      }),
+    );
+    await board.post([newJob()]);
+    const first = await fleet.joinMember(board);
+    const claim = await claimOne(first.member);
+    const write = (): Promise<void> => first.member.checkpoint(claim, [successAtom('late')]);
+    await expect(write()).rejects.toBeInstanceOf(OutcomeUnknownError);
+    await first.die();
+    await takeOverMember(board.parts, first.member.id);
+    const heir = await fleet.joinMember(board);
+    const again = await claimOne(heir.member);
+    await expect(write()).rejects.toMatchObject({ code: 'CLAIM_LOST' });
+    expect(await heir.member.succeed(again, { atoms: [], output })).toBe('succeeded');
   });
 
   it('many and large checkpoints are cut into commits that the store takes', async () => {

@@ -31,6 +31,7 @@ import { listJobs } from './job-listing.ts';
 import { readJobView } from './job-reader.ts';
 import type { JobPage, JobQuery, JobView } from './job-view.ts';
 import { watchJob } from './job-watch.ts';
+import { PROBE_KEY } from './keys.ts';
 import { Member } from './member.ts';
 import type { NewJob, PostResult } from './new-job.ts';
 import type { BoardObserver } from './observer.ts';
@@ -168,6 +169,15 @@ export class Board {
   /** Checks that all records agree (G7), on the live board, and repairs what it can when asked to. */
   async doctor(options: { readonly repair: boolean }): Promise<DoctorReport> {
     return await examineBoard(this.parts, options);
+  }
+
+  /**
+   * Writes a record without meaning: resolves when the store takes writes now. Throws what every other
+   * write would, such as RESOURCE_EXHAUSTED when the store is full.
+   */
+  async probe(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const write = { kind: 'put', key: PROBE_KEY, value: new Uint8Array(0) } as const;
+    await this.parts.coord.commit({ when: [], write: [write] }, options);
   }
 
   async #withReason(view: JobView): Promise<JobView> {

@@ -3,8 +3,9 @@ import type { AtomRecord, JobSpec, JobStatus } from '@holdfast/core';
 import type { JobControl } from './job-view.ts';
 
 /**
- * The right to run one attempt of a job. It holds as long as the job's status record has the
- * version `fence`; every write of the attempt is guarded by that, and by nothing else.
+ * The right to run one attempt of a job. It holds as long as the job's status record has the version
+ * `fence`, or one that the attempt itself has moved it to; every write of the attempt is guarded by
+ * that, and by nothing else.
  */
 export interface Claim {
   readonly spec: JobSpec;

@@ -50,6 +50,8 @@ export const removedKey = (id: JobId): string => `${REMOVED_PREFIX}${id}`;
 /** A mark that stays: the idempotency key of a job that was not there has been repaired. */
 export const repairedKey = (id: JobId): string => `repaired/${id}`;
 export const LEADER_KEY = 'leader/caretaker';
+/** Written to see whether the store takes writes; means nothing. */
+export const PROBE_KEY = 'probe';
 
 export const timedKey = (prefix: string, unixMs: number, id: JobId): string =>
   `${prefix}${encodeTime(unixMs)}-${id}`;

@@ -25,6 +25,7 @@ import {
   type WorkerId,
 } from '@holdfast/core';
 import { encodeWorker } from '@holdfast/wire';
+import { AttemptFences } from './attempt-fence.ts';
 import {
   type AttemptEnded,
   type AttemptEnding,
@@ -69,7 +70,7 @@ const LOOK_AHEAD = 4;
 /** The most jobs of one call of `claim`. */
 export const MAX_CLAIMS_AT_ONCE = 256;
 
-export interface MemberParts extends AttemptParts {
+export interface MemberParts extends Omit<AttemptParts, 'fences'> {
   readonly coord: Coord;
   readonly clock: Clock;
   readonly random: Random;
@@ -88,7 +89,7 @@ export interface Inbox {
 /** A member of the fleet, from `Board.join`. */
 export class Member {
   readonly id: WorkerId;
-  readonly #parts: MemberParts;
+  readonly #parts: MemberParts & AttemptParts;
   readonly #finder: ReadyFinder;
   #info: WorkerInfo;
   #fleet: readonly string[] = [];
@@ -101,7 +102,7 @@ export class Member {
 
   constructor(parts: MemberParts, info: WorkerInfo, session: Session) {
     this.id = info.id;
-    this.#parts = parts;
+    this.#parts = { ...parts, fences: new AttemptFences(parts.coord) };
     this.#info = info;
     this.#session = session;
     const lanes: Lane[] = info.queues.flatMap((queue) =>

@@ -135,7 +135,7 @@ export async function drive<Result>(clock: VirtualClock, work: Promise<Result>):
 
 /** A store with something happening right before each commit is sent. */
 export function beforeCommits(coord: Coord, before: (commit: Commit) => Promise<void>): Coord {
-  return interceptCommits(coord, async (commit) => {
+  return divertingCommits(coord, async (commit) => {
     await before(commit);
     return await coord.commit(commit);
   });
@@ -143,14 +143,15 @@ export function beforeCommits(coord: Coord, before: (commit: Commit) => Promise<
 
 /** A store that loses the answers of some commits: they happen, and nobody is told. */
 export function losingAnswers(coord: Coord, loses: (commit: Commit) => boolean): Coord {
-  return interceptCommits(coord, async (commit) => {
+  return divertingCommits(coord, async (commit) => {
     const result = await coord.commit(commit);
     if (loses(commit)) throw new OutcomeUnknownError('the answer was lost');
     return result;
   });
 }
 
-function interceptCommits(coord: Coord, commitInstead: Coord['commit']): Coord {
+/** A store whose commits go another way. */
+export function divertingCommits(coord: Coord, commitInstead: Coord['commit']): Coord {
   return new Proxy(coord, {
     get(target, name) {
       if (name === 'commit') return commitInstead;

@@ -3,7 +3,7 @@
 // is older than Holdfast needs, it runs itself again with the one that is pinned as the package
 // `node`, or says in one line what is missing.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +29,8 @@ if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) {
 
 function runMain() {
   delete process.env[SECOND_RUN];
+  // Its errors reach people as ours do; what grpc-js prints beside them is for its debugging.
+  process.env.GRPC_VERBOSITY = process.env.GRPC_VERBOSITY || 'NONE';
   // In the source tree the sources themselves run; an installed package has only what was built.
   const source = join(here, '..', '..', 'src', 'main.ts');
   const isInstalled = here.split(/[\\/]/).includes('node_modules');
@@ -65,13 +67,10 @@ function runWith(node) {
     stdio: 'inherit',
     env: Object.assign({}, process.env, { [SECOND_RUN]: '1' }),
   });
-  // A terminal sends its interrupts to both processes by itself; passing them on would double them,
-  // and a second one means "leave at once".
-  const interrupts = hasTerminal() ? [] : ['SIGINT', 'SIGQUIT'];
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2'].concat(interrupts)) {
+  // Who signals the whole group has reached the child already; it takes the echo for what it is.
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGINT', 'SIGQUIT']) {
     process.on(signal, () => child.kill(signal));
   }
-  if (interrupts.length === 0) process.on('SIGINT', () => undefined);
   child.on('error', (error) => {
     process.stderr.write(`holdfast: ${node} cannot be run: ${error.message}\n`);
     process.exitCode = 1;
@@ -79,14 +78,4 @@ function runWith(node) {
   child.on('exit', (status, signal) => {
     process.exit(status === null ? 128 + constants.signals[signal] : status);
   });
-}
-
-function hasTerminal() {
-  try {
-    closeSync(openSync('/dev/tty', 'r'));
-    return true;
-  } catch {
-    // No controlling terminal (or a system without the notion): nobody else passes interrupts on.
-    return false;
-  }
 }

@@ -16,9 +16,9 @@ describe('the input of a job', () => {
 
   it.each(['{a:1}', '', '{"a":1} x'])('%j is refused as no JSON', async (text) => {
     await expect(read(text)).rejects.toThrow(InvalidArgumentError);
-    await expect(read(text)).rejects.toThrow(/^--input: it isn't JSON: /);
+    await expect(read(text)).rejects.toThrow(/^--input: it can't be read as JSON: /);
     await expect(read('-', text)).rejects.toThrow(
-      /^--input: what came on standard input isn't JSON/,
+      /^--input: what came on standard input can't be read as JSON/,
     );
   });
 

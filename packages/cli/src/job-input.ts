@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { InvalidArgumentError, LIMITS, PayloadTooLargeError } from '@holdfast/core';
+import { checkJsonDepth, InvalidArgumentError, LIMITS, PayloadTooLargeError } from '@holdfast/core';
 import type { Terminal } from './terminal.ts';
 
 const FIELD = '--input';
@@ -12,12 +12,13 @@ export async function readJobInput(argument: string, stdin: Terminal['stdin']): 
   const bytes = await readBytes(argument, stdin);
   if (bytes.length > LIMITS.payloadBytes) throw tooLarge(bytes.length);
   try {
+    checkJsonDepth(bytes);
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return JSON.parse(text, refuseInexact) as unknown;
   } catch (error) {
     if (error instanceof InvalidArgumentError) throw error;
     const problem = error instanceof Error ? error.message : String(error);
-    throw refused(`${describeSource(argument)} isn't JSON: ${problem}`, error);
+    throw refused(`${describeSource(argument)} can't be read as JSON: ${problem}`, error);
   }
 }
 

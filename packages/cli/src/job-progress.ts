@@ -57,7 +57,7 @@ class LineProgress implements JobProgress {
     const style = this.#options.style();
     this.#tell('state', stateLine(view, style));
     this.#tell('detail', detailLine(view));
-    for (const row of taskTree(view.atoms, undefined, style)) {
+    for (const row of taskTree(view, undefined, style)) {
       const note = row.note === '' ? '' : `, ${row.note}`;
       // Times change without anything happening.
       this.#tell(`task ${row.name}`, ` ${row.name} ${row.state}${note}`);
@@ -82,7 +82,7 @@ function formatProgress(
   flow: FlowFields | undefined,
   style: TextStyle,
 ): string {
-  const rows = taskTree(view.atoms, flow, style).map((row) => [
+  const rows = taskTree(view, flow, style).map((row) => [
     ` ${row.name}`,
     row.state,
     row.took,

@@ -181,6 +181,19 @@ describe('a job for people', () => {
     );
   });
 
+  it('stops the clock of a task that was cut off when its attempt was', () => {
+    const [attempt] = status.attempts;
+    const cutOff: AtomRecord = {
+      ...pendingAtom('compile'),
+      state: 'running',
+      attempt: 1,
+      tries: 1,
+      startedAtUnixMs: (attempt?.endedAtUnixMs ?? 0) - 2000,
+    };
+    const view: JobViewFields = { spec, status, atoms: [cutOff], waitingReason: '' };
+    expect(formatJob(view, undefined, style)).toMatch(/compile +interrupted +2\.0s/);
+  });
+
   it('does not let a flow write to the terminal', () => {
     const evil = { ...view, waitingReason: '\u001b[2J\u0007' };
     expect(formatJob(evil, flow, style)).not.toMatch(/(?!\n)\p{Cc}/u);

@@ -1,4 +1,10 @@
-import type { AtomRecord, AttemptRecord, Failure, JobStatus } from '@holdfast/core';
+import {
+  type AtomRecord,
+  type AttemptRecord,
+  type Failure,
+  type JobStatus,
+  LIMITS,
+} from '@holdfast/core';
 import type { FlowFields, JobViewFields } from '@holdfast/wire';
 import { formatAge, formatDuration, formatElapsed } from './duration.ts';
 import { payloadToJson } from './job-json.ts';
@@ -50,7 +56,10 @@ function formatSummary(view: JobViewFields, style: TextStyle): string {
     ['limits', describeLimits(view)],
     ['labels', cut(plainText(labels.join(' ')), style)],
     ['key', cut(plainText(spec.idempotencyKey ?? ''), style)],
-    ['revived', status.revivals === 0 ? '' : `${status.revivals} times`],
+    [
+      'revived',
+      status.revivals === 0 ? '' : status.revivals === 1 ? 'once' : `${status.revivals} times`,
+    ],
     ['input', cut(JSON.stringify(payloadToJson(spec.input)), style)],
   ];
   return lines
@@ -92,6 +101,8 @@ function describeLimits({ spec, status }: JobViewFields): string {
   if (queueMs !== undefined) parts.push(`queue ${formatDuration(queueMs)}`);
   if (attemptMs !== undefined) parts.push(`attempt ${formatDuration(attemptMs)}`);
   if (totalMs !== undefined) parts.push(`total ${formatDuration(totalMs)}`);
+  if (spec.retentionMs !== LIMITS.retentionDefaultMs)
+    parts.push(`kept ${formatDuration(spec.retentionMs)}`);
   return parts.join(', ');
 }
 
@@ -128,7 +139,7 @@ function reasonOf(attempt: AttemptRecord | undefined, style: TextStyle): readonl
 }
 
 function formatTasks(view: JobViewFields, flow: FlowFields | undefined, style: TextStyle): string {
-  const rows = taskTree(view.atoms, flow, style);
+  const rows = taskTree(view, flow, style);
   if (rows.length === 0) return '';
   const columns = [
     { title: 'TASK' },

@@ -1,3 +1,6 @@
+import { systemClock } from '@holdfast/core';
+import { SignalEcho } from '@holdfast/worker';
+
 /** The exit status of a command that was interrupted: 128 + SIGINT, as shells have it. */
 export const INTERRUPTED_STATUS = 130;
 
@@ -5,14 +8,16 @@ export const INTERRUPTED_STATUS = 130;
 interface StopHandlers {
   /** The first SIGINT or SIGTERM: stop in order. */
   readonly first: () => void;
-  /** Every one after that: leave at once. */
+  /** Every one after that, unless it is the echo of the one before: leave at once. */
   readonly again: () => void;
 }
 
 /** Handles SIGINT and SIGTERM until the function it returns is called. */
 function handleStopSignals(handlers: StopHandlers): () => void {
+  const echo = new SignalEcho(systemClock);
   let isAsked = false;
-  const asked = (): void => {
+  const asked = (signal: NodeJS.Signals): void => {
+    if (echo.isEcho(signal)) return;
     if (isAsked) handlers.again();
     else handlers.first();
     isAsked = true;

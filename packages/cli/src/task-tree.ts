@@ -1,5 +1,5 @@
-import { type AtomRecord, pendingAtom } from '@holdfast/core';
-import type { FlowFields } from '@holdfast/wire';
+import { type AtomRecord, type JobStatus, pendingAtom } from '@holdfast/core';
+import type { FlowFields, JobViewFields } from '@holdfast/wire';
 import { formatElapsed } from './duration.ts';
 import { colorTaskState } from './state-color.ts';
 import { plainText } from './table.ts';
@@ -26,10 +26,11 @@ export interface TreeRow {
  * stands at the root.
  */
 export function taskTree(
-  atoms: readonly AtomRecord[],
+  { atoms, status }: Pick<JobViewFields, 'atoms' | 'status'>,
   flow: FlowFields | undefined,
-  options: { readonly colors: Colors; readonly nowUnixMs: number },
+  style: { readonly colors: Colors; readonly nowUnixMs: number },
 ): readonly TreeRow[] {
+  const options = { ...style, status };
   const root: TreeNode = { label: '', children: [] };
   const rest = new Map(atoms.map((atom) => [atom.name, atom]));
   for (const node of flow?.nodes ?? []) {
@@ -54,6 +55,7 @@ function childOf(parent: TreeNode, label: string): TreeNode {
 interface RowOptions {
   readonly colors: Colors;
   readonly nowUnixMs: number;
+  readonly status: JobStatus;
   /** What stands before the node's own name, and before those of its children. */
   readonly first: string;
   readonly other: string;
@@ -76,12 +78,28 @@ function rowsOf(node: TreeNode, options: RowOptions): TreeRow[] {
 }
 
 function describeTask(atom: AtomRecord, options: RowOptions): Omit<TreeRow, 'name'> {
+  const { colors, nowUnixMs } = options;
+  const cutOffAtUnixMs = cutOffAt(atom, options.status);
   return {
-    state: colorTaskState(atom.state, options.colors),
-    took: elapsedOf(atom, options.nowUnixMs),
+    state:
+      cutOffAtUnixMs === undefined
+        ? colorTaskState(atom.state, colors)
+        : colors.yellow(atom.state === 'running' ? 'interrupted' : 'revert interrupted'),
+    took: elapsedOf(atom, cutOffAtUnixMs ?? nowUnixMs),
     tries: atom.tries === 0 ? '' : `${atom.tries}`,
     note: noteOf(atom),
   };
+}
+
+/**
+ * When the attempt ended that a task's checkpoint was written by, where it says that the task is under
+ * way: the next attempt takes it up, or nobody does. Undefined for a task that isn't cut off.
+ */
+function cutOffAt(atom: AtomRecord, status: JobStatus): number | undefined {
+  if (atom.state !== 'running' && atom.state !== 'reverting') return undefined;
+  if (status.phase.kind === 'running' && atom.attempt === status.attempt) return undefined;
+  const attempt = status.attempts.find(({ number }) => number === atom.attempt);
+  return attempt?.endedAtUnixMs ?? atom.startedAtUnixMs;
 }
 
 function elapsedOf(atom: AtomRecord, nowUnixMs: number): string {

@@ -69,6 +69,7 @@ export interface CreateClientOptions {
   readonly retry?: Partial<RetrySettings> | undefined;
   /** Default: the machine's clock. Its wall time has to be the machine's, as gRPC deadlines are. */
   readonly clock?: Clock | undefined;
+  /** What pauses between tries and ids are drawn from. Default: the system's. */
   readonly random?: Random | undefined;
 }
 
@@ -127,8 +128,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Posts jobs in bulk, each with a verdict of its own, in the order given. A request is refused as
-   * a whole when one of its jobs is malformed: then nothing of it was posted, and the error names
+   * Posts jobs in bulk, each with a verdict of its own, in the order given; in requests of at most
+   * 1,000 jobs and 8 MiB of input, one after the other. A request is refused as a whole when one of its jobs is malformed: then nothing of it was posted, and the error names
    * every violation.
    */
   async postMany<Flow extends FlowType>(
@@ -177,7 +178,10 @@ export class Client implements AsyncDisposable {
     return listWorkers(this.#channel, options);
   }
 
-  /** Asks a worker to take no new jobs and to leave when its running ones are done. */
+  /**
+   * Asks a worker to take no new jobs, and to leave when those it has are done or, after its drain
+   * timeout, handed back. Throws NotFoundError when no such worker lives.
+   */
   async drain(workerId: string, options: CallOptions = {}): Promise<void> {
     const request = create(DrainWorkerRequestSchema, { id: workerId });
     await this.#channel.unary(WORKERS.drainWorker, request, { ...options, isIdempotent: true });
@@ -185,7 +189,8 @@ export class Client implements AsyncDisposable {
 
   /**
    * Makes a dead, failed or cancelled job ready again. Never repeated when its answer was lost: it
-   * fails with OUTCOME_UNKNOWN then, so read the job before reviving it again.
+   * fails with OUTCOME_UNKNOWN then, so read the job before reviving it again. Throws NotFoundError,
+   * and FailedPreconditionError for a job that is in another state.
    */
   async revive(jobId: string, options: CallOptions = {}): Promise<JobStatus> {
     const request = create(ReviveJobRequestSchema, { id: jobId });

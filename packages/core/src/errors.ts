@@ -269,7 +269,7 @@ export class StoreUrlError extends HoldfastError {
     super(
       'STORE_URL',
       `store URL ${JSON.stringify(url)}: ${problem}; allowed: sqlite:PATH, ` +
-        'etcd://HOST:PORT[,HOST:PORT…][/PREFIX], memory:',
+        'etcd://HOST:PORT[,HOST:PORT…][/PREFIX], zk://HOST:PORT[,HOST:PORT…][/PREFIX], memory:',
     );
   }
 }

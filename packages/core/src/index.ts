@@ -65,7 +65,7 @@ export type { LogFields, Logger } from './logger.ts';
 export { silentLogger } from './logger.ts';
 export { isName, NAME_RULE, parseName } from './names.ts';
 export type { Payload } from './payload.ts';
-export { decodeJson, encodeJson, JSON_CONTENT_TYPE } from './payload.ts';
+export { checkJsonDepth, decodeJson, encodeJson, JSON_CONTENT_TYPE } from './payload.ts';
 export type { Random } from './random.ts';
 export { createSeededRandom, jitter } from './random.ts';
 export type { RetryPolicy } from './retry-policy.ts';

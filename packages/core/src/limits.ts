@@ -16,6 +16,8 @@ export const LIMITS = {
   priorityDefault: 5,
   /** Bytes of a job's input, of one task's result, and of a job's output: 512 KiB. */
   payloadBytes: 524_288,
+  /** Arrays and objects within each other in one JSON payload: what reads it may do so recursively. */
+  jsonDepth: 500,
   /** Jobs in one PostJobs request. */
   jobsPerPost: 1000,
   /** Attempts that may be lost to crashes before a job is set aside as dead. */

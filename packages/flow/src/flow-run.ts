@@ -252,7 +252,7 @@ export class FlowRun {
   }
 
   #failedTry(index: number, { thrown }: FailedCall): Record<string, unknown> {
-    return failedTry(this.#options.identity.jobId, this.#book.get(index), thrown);
+    return failedTry(this.#book.get(index), thrown);
   }
 
   /** E3: once everything that ran has settled and is durable, the revert begins. */

@@ -65,6 +65,7 @@ export interface RunOptions {
   readonly releaseAfterMs?: number | undefined;
   readonly clock: Clock;
   readonly random: Random;
+  /** Carries what tells this run from others, such as the job's id. */
   readonly logger: Logger;
   readonly observer?: RunObserver | undefined;
 }

@@ -12,9 +12,8 @@ export function waitReason(record: AtomRecord, others: number): string {
 
 /** The fields of a log line about a try that failed with `error`. */
 export function failedTry(
-  jobId: string,
   { name, state, tries, revertTries }: AtomRecord,
   error: unknown,
 ): Record<string, unknown> {
-  return { jobId, task: name, try: state.startsWith('revert') ? revertTries : tries, error };
+  return { task: name, try: state.startsWith('revert') ? revertTries : tries, error };
 }

@@ -131,8 +131,7 @@ export class TaskRunner {
   }
 
   #log({ task, kind, try: number }: TaskCallInfo): Logger {
-    const { logger, identity } = this.#parts.options;
-    return logger.child({ jobId: identity.jobId, task, kind, try: number });
+    return this.#parts.options.logger.child({ task, kind, try: number });
   }
 
   #node(index: number): { readonly node: PlanNode; readonly task: TaskSpec } {

@@ -48,7 +48,10 @@ export class InputSchemas {
       value = decodeJson(input);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      noted.violations.describe(noted.path, `is not ${JSON_CONTENT_TYPE} in UTF-8: ${reason}`);
+      noted.violations.describe(
+        noted.path,
+        `cannot be read as ${JSON_CONTENT_TYPE} in UTF-8: ${reason}`,
+      );
       return;
     }
     if (flow.inputSchemaJson === '') return;

@@ -16,6 +16,8 @@ export interface ServerLimits {
   readonly keepaliveMs: number;
   /** … and is closed when none comes within this time, in milliseconds. */
   readonly keepaliveTimeoutMs: number;
+  /** How often the store is asked whether it takes writes, for the health service, in milliseconds. */
+  readonly storeProbeMs: number;
 }
 
 /** 16 MiB in, 64 MiB out, 10,000 calls on a connection, 20,000 jobs or 64 MiB in posting, 10 s to finish. */
@@ -28,4 +30,5 @@ export const SERVER_LIMITS: ServerLimits = {
   stopGraceMs: 10_000,
   keepaliveMs: 20_000,
   keepaliveTimeoutMs: 10_000,
+  storeProbeMs: 2_000,
 };

@@ -12,6 +12,7 @@
  *     finish for `limits.stopGraceMs`, then cuts the connections. What calls still do by then, such
  *     as a write that waits for the store, gets the same time again.
  * N3. Start and stop take turns: calling either again, or both at once, does no harm.
+ * N4. The health service says NOT_SERVING while the store takes no writes, and when it stops.
  */
 import { Server as GrpcServer, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import type { Board } from '@holdfast/board';
@@ -37,6 +38,7 @@ import { PostGate } from './post-gate.ts';
 import { addReflection } from './reflection.ts';
 import { RunningCalls } from './running-calls.ts';
 import { SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+import { StoreHealth } from './store-health.ts';
 import { tokenCheck } from './token-check.ts';
 import { createWorkerService } from './worker-service.ts';
 
@@ -83,6 +85,7 @@ export function createServer(options: CreateServerOptions): Server {
 interface RunningServer {
   readonly grpc: GrpcServer;
   readonly health: HealthImplementation;
+  readonly storeHealth: StoreHealth;
   readonly streams: OpenStreams;
   readonly calls: RunningCalls;
   readonly address: string;
@@ -154,7 +157,9 @@ export class Server implements Service {
     addReflection(grpc);
     const { host } = this.#options.listen;
     const port = await bind(grpc, formatAddress(this.#options.listen), this.#credentials());
-    return { grpc, health, streams, calls, address: formatAddress({ host, port }) };
+    const storeHealth = this.#watchStore(health);
+    await storeHealth.start();
+    return { grpc, health, storeHealth, streams, calls, address: formatAddress({ host, port }) };
   }
 
   #addServices(grpc: GrpcServer, running: RunningCalls): void {
@@ -192,11 +197,22 @@ export class Server implements Service {
     return ServerCredentials.createSsl(clientCa, [pair], clientCa !== null);
   }
 
-  async #close({ grpc, health, streams, calls }: RunningServer): Promise<void> {
+  /** N4. */
+  #watchStore(health: HealthImplementation): StoreHealth {
+    const { board } = this.#options;
+    return new StoreHealth({
+      probe: (options) => board.probe(options),
+      intervalMs: this.#limits.storeProbeMs,
+      changed: (isWell) => setStatus(health, isWell ? 'SERVING' : 'NOT_SERVING'),
+      clock: this.#clock,
+      logger: this.#logger,
+    });
+  }
+
+  async #close({ grpc, health, storeHealth, streams, calls }: RunningServer): Promise<void> {
     const { stopGraceMs } = this.#limits;
-    for (const [service, status] of Object.entries(servingStatus('NOT_SERVING'))) {
-      health.setStatus(service, status);
-    }
+    await storeHealth.stop();
+    setStatus(health, 'NOT_SERVING');
     const closed = new AbortController();
     const shutdown = new Promise<void>((resolve) => {
       grpc.tryShutdown(() => {
@@ -215,6 +231,12 @@ export class Server implements Service {
   }
 }
 
+function setStatus(health: HealthImplementation, status: 'SERVING' | 'NOT_SERVING'): void {
+  for (const [service, one] of Object.entries(servingStatus(status))) {
+    health.setStatus(service, one);
+  }
+}
+
 function servingStatus(status: 'SERVING' | 'NOT_SERVING'): Record<string, typeof status> {
   const services = ['', ...SERVICES.map(({ typeName }) => typeName)];
   return Object.fromEntries(services.map((service) => [service, status]));
@@ -226,10 +248,15 @@ function bind(grpc: GrpcServer, address: string, credentials: ServerCredentials)
       if (!error) return resolve(port);
       reject(
         new FailedPreconditionError(
-          `cannot listen on ${address}: ${error.message}; choose another address or port`,
+          `cannot listen on ${address}: ${listenProblem(error)}; choose another address or port`,
           { cause: error },
         ),
       );
     });
   });
+}
+
+/** What the system said; grpc-js puts it in brackets behind words of its own. */
+function listenProblem({ message }: Error): string {
+  return /\[(?<said>[^\]]+)\]$/.exec(message)?.groups?.['said'] ?? message;
 }

@@ -18,7 +18,7 @@ export interface WorkerFields {
   readonly leaseTtlMs: number;
   /** Version of Holdfast that it runs. */
   readonly version: string;
-  /** It takes no new jobs and leaves when its last one is done. */
+  /** It takes no new jobs, and leaves when those it has are done or, after its drain timeout, handed back. */
   readonly isDraining: boolean;
 }
 

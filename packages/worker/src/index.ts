@@ -10,6 +10,7 @@ export {
   MIN_LEASE_TTL_MS,
 } from './limits.ts';
 export { runUntilStopped, type StoppableService } from './run-until-stopped.ts';
+export { SIGNAL_ECHO_MS, SignalEcho } from './signal-echo.ts';
 export {
   HEALTHY_AFTER_MS,
   RESTART_BACKOFF,

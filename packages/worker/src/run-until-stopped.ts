@@ -1,11 +1,12 @@
 // From a process's signals to a service's stop. For entry points.
 //
 //   first SIGTERM or SIGINT     stop in order: a worker drains
-//   second one                  stop immediately
+//   second one                  stop immediately; the same one within SIGNAL_ECHO_MS is the first's echo
 //   under a supervisor          only ever in order: the supervisor decides when it has had enough, and
 //                               a terminal sends SIGINT to both
 //   supervisor gone             stop in order
-import type { Logger } from '@holdfast/core';
+import { type Logger, systemClock } from '@holdfast/core';
+import { SignalEcho } from './signal-echo.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
 
 /** A service that ends by itself or when it is stopped; Worker and Supervisor are. */
@@ -27,8 +28,10 @@ export async function runUntilStopped(
   options: { readonly logger: Logger; readonly supervisor?: SupervisorLink | undefined },
 ): Promise<void> {
   const { logger, supervisor } = options;
+  const echo = new SignalEcho(systemClock);
   let orders = 0;
   const stop = (why: string): void => {
+    if (echo.isEcho(why)) return;
     orders += 1;
     const immediately = orders > 1 && !supervisor;
     logger.info({ why }, immediately ? 'stopping at once' : 'stopping');

@@ -109,5 +109,9 @@ async function drainWorker(
 ): Promise<void> {
   await withClient(options, (client) => client.drain(id));
   if (options.json) printJson(terminal, { id, draining: true });
-  else printText(terminal, `worker ${id} takes no new jobs and leaves when its last one is done`);
+  else
+    printText(
+      terminal,
+      `worker ${id} takes no new jobs; it leaves when those it has are done or, after its drain timeout, handed back`,
+    );
 }

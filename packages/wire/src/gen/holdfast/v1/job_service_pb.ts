@@ -28,6 +28,8 @@ export type NewJob = Message<"holdfast.v1.NewJob"> & {
   flow: string;
 
   /**
+   * At most 524,288 bytes; JSON is nested at most 500 deep.
+   *
    * @generated from field: holdfast.v1.Payload input = 2;
    */
   input?: Payload | undefined;
@@ -55,7 +57,7 @@ export type NewJob = Message<"holdfast.v1.NewJob"> & {
   runAt?: Timestamp | undefined;
 
   /**
-   * Not before this many milliseconds from now.
+   * Not before this many milliseconds from now, 0 to 316,224,000,000 (ten years).
    *
    * @generated from field: int64 delay_ms = 6;
    */
@@ -74,13 +76,15 @@ export type NewJob = Message<"holdfast.v1.NewJob"> & {
   deadlines?: JobDeadlines | undefined;
 
   /**
-   * Default: seven days.
+   * How long the job is kept once it has ended, 0 to 316,224,000,000; default seven days.
    *
    * @generated from field: optional int64 retention_ms = 9;
    */
   retentionMs?: bigint | undefined;
 
   /**
+   * At most 32, of names of 128 characters and values of 256.
+   *
    * @generated from field: map<string, string> labels = 10;
    */
   labels: { [key: string]: string };
@@ -541,14 +545,16 @@ export const ReviveJobResponseSchema: GenMessage<ReviveJobResponse> = /*@__PURE_
   messageDesc(file_holdfast_v1_job_service, 18);
 
 /**
- * Posts jobs, and tells what became of them.
+ * Posts jobs, and tells what became of them. A request that is malformed gets INVALID_ARGUMENT with
+ * every wrong field; a job that isn't there NOT_FOUND; a store that can't be reached UNAVAILABLE.
  *
  * @generated from service holdfast.v1.JobService
  */
 export const JobService: GenService<{
   /**
    * Posts one job. With an idempotency key a repeated post returns the job of the first one; the
-   * same key with other content is refused with ALREADY_EXISTS.
+   * same key with other content is refused with ALREADY_EXISTS. NOT_FOUND when the flow isn't
+   * registered; RESOURCE_EXHAUSTED when the server has too much on its way to the store.
    *
    * @generated from rpc holdfast.v1.JobService.PostJob
    */
@@ -600,7 +606,7 @@ export const JobService: GenService<{
   },
   /**
    * Cancels a job: at once when it waits; when it runs its tasks are told to stop. Cancelling a
-   * cancelled job again changes nothing.
+   * cancelled job again changes nothing. FAILED_PRECONDITION for a job that has ended otherwise.
    *
    * @generated from rpc holdfast.v1.JobService.CancelJob
    */
@@ -611,6 +617,7 @@ export const JobService: GenService<{
   },
   /**
    * Makes a DEAD, FAILED or CANCELLED job ready again. Checkpointed results are kept.
+   * FAILED_PRECONDITION for a job in any other state.
    *
    * @generated from rpc holdfast.v1.JobService.ReviveJob
    */

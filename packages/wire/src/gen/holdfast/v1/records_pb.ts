@@ -910,7 +910,8 @@ export type Worker = Message<"holdfast.v1.Worker"> & {
   version: string;
 
   /**
-   * The worker takes no new jobs and leaves when its last one is done.
+   * The worker takes no new jobs, and leaves when those it has are done or, after its drain timeout,
+   * handed back.
    *
    * @generated from field: bool draining = 10;
    */

@@ -138,7 +138,8 @@ export const WorkerService: GenService<{
     output: typeof ListWorkersResponseSchema;
   },
   /**
-   * Asks a worker to take no new jobs and to leave when its running ones are done.
+   * Asks a worker to take no new jobs, and to leave when those it has are done or, after its drain
+   * timeout, handed back. NOT_FOUND when no such worker lives.
    *
    * @generated from rpc holdfast.v1.WorkerService.DrainWorker
    */

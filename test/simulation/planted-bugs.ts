@@ -1,0 +1,66 @@
+// Bugs that the simulation has to find: each changes commits on their way to the store, exactly as a
+// board without the line of code concerned would have sent them. The code itself is left alone.
+import type { Commit, Guard, Write } from '@holdfast/coord';
+
+/** Changes a commit that a process is about to send; `worker` is the newest id that it has joined under. */
+export type Tamper = (commit: Commit, worker: string | undefined) => Commit;
+
+export const PLANTED_BUGS: Readonly<Record<string, Tamper>> = {
+  /** The fence guard is dropped: an attempt writes whoever holds the job by now. */
+  'fence-guard': (commit) => (isOfAttempt(commit) ? withoutFence(commit) : commit),
+
+  /** An index write is forgotten: a takeover makes a job ready and doesn't list it. */
+  'index-write': (commit) =>
+    isTakeover(commit)
+      ? { ...commit, write: commit.write.filter((write) => !isReadyPut(write)) }
+      : commit,
+
+  /** Keep-alive is taken for ownership: whoever has a session writes about whatever it once claimed. */
+  'keep-alive': (commit, worker) => {
+    if (!isOfAttempt(commit) || worker === undefined) return commit;
+    const alive: Guard = { kind: 'exists', key: `workers/${worker}` };
+    return { ...commit, when: commit.when.map((guard) => (isFence(guard) ? alive : guard)) };
+  },
+
+  /** A worker claims without asking whether its session is still there. */
+  'claim-guard': (commit) =>
+    commit.write.some(isClaimPut)
+      ? { ...commit, when: commit.when.filter((guard) => guard.kind !== 'exists') }
+      : commit,
+};
+
+export const NOTHING_PLANTED: Tamper = (commit) => commit;
+
+/** A checkpoint, or the end of an attempt by its own worker. */
+function isOfAttempt(commit: Commit): boolean {
+  if (!commit.when.some(isFence) || isTakeover(commit)) return false;
+  const endsClaim = commit.write.some(
+    (write) => write.kind === 'remove' && write.key.startsWith('claims/'),
+  );
+  const writesStatus = commit.write.some((write) => write.key.startsWith('status/'));
+  const writesAtoms = commit.write.some((write) => write.key.startsWith('atoms/'));
+  return endsClaim || (writesAtoms && !writesStatus);
+}
+
+function isTakeover(commit: Commit): boolean {
+  return (
+    commit.when.some(isFence) &&
+    commit.when.some((guard) => guard.kind === 'absent' && guard.key.startsWith('workers/'))
+  );
+}
+
+function withoutFence(commit: Commit): Commit {
+  return { ...commit, when: commit.when.filter((guard) => !isFence(guard)) };
+}
+
+function isFence(guard: Guard): boolean {
+  return guard.kind === 'unchanged' && guard.key.startsWith('status/');
+}
+
+function isReadyPut(write: Write): boolean {
+  return write.kind === 'put' && write.key.startsWith('ready/');
+}
+
+function isClaimPut(write: Write): boolean {
+  return write.kind === 'put' && write.key.startsWith('claims/');
+}

@@ -1,0 +1,73 @@
+// The simulation's own promises, and a fixed budget of it: the same seeds in every run of the tests.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { PLANTED_BUGS } from './planted-bugs.ts';
+import type { SummaryJson } from './simulation-summary.ts';
+
+const PROGRAM = new URL('simulate.ts', import.meta.url).pathname;
+
+/** The whole of it takes about a minute on a machine with two cores. */
+const BUDGET = '1-10';
+const LIMIT_MS = 300_000;
+
+/** Runs seeds in a process of their own, as people do; what a planted bug breaks stays in there. */
+async function simulate(...options: readonly string[]): Promise<SummaryJson> {
+  const run = promisify(execFile)(process.execPath, [PROGRAM, '--json', ...options], {
+    timeout: LIMIT_MS,
+    maxBuffer: 16_777_216,
+  });
+  // Status 1 says that a promise broke; which one is for the test to judge.
+  const { stdout } = await run.catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 1 && 'stdout' in error) {
+      return { stdout: String(error.stdout) };
+    }
+    throw error;
+  });
+  return JSON.parse(stdout) as SummaryJson; // written by simulate.ts
+}
+
+describe('simulation', () => {
+  it(
+    'every promise holds in a fixed budget of simulated worlds',
+    async () => {
+      const summary = await simulate('--seeds', BUDGET);
+      expect(summary.broken).toEqual({});
+      expect(summary.seeds).toBe(10);
+      expect(summary.counts['takeovers']).toBeGreaterThan(100);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'the same seed gives the same history, byte for byte',
+    async () => {
+      const first = await simulate('--seeds', '12-14');
+      const second = await simulate('--seeds', '12-14');
+      expect(Object.keys(first.digests)).toHaveLength(3);
+      expect(second.digests).toEqual(first.digests);
+      expect(second.events).toBe(first.events);
+    },
+    LIMIT_MS,
+  );
+
+  it.each([
+    { bug: 'fence-guard', promises: ['G2', 'G3', 'G4'] },
+    { bug: 'index-write', promises: ['G7'] },
+    { bug: 'keep-alive', promises: ['G2', 'G3', 'G4'] },
+    { bug: 'claim-guard', promises: ['G2'] },
+  ])(
+    'the planted bug $bug is found',
+    async ({ bug, promises }) => {
+      const summary = await simulate('--seeds', '1-60', '--first', '--plant', bug);
+      const texts = Object.values(summary.broken).flat();
+      expect(texts.some((text) => promises.some((each) => text.startsWith(`${each}:`)))).toBe(true);
+    },
+    LIMIT_MS,
+  );
+
+  it('no planted bug goes without its test', () => {
+    const tested = ['fence-guard', 'index-write', 'keep-alive', 'claim-guard'];
+    expect(Object.keys(PLANTED_BUGS)).toEqual(tested);
+  });
+});
