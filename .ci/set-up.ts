@@ -1,6 +1,6 @@
 // Sees to it that what the tests need is there: the pinned Node and the stores that npm can't bring.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, runCommand } from './command.ts';
 import { sum, type Tally } from './tally.ts';
@@ -8,12 +8,19 @@ import { sum, type Tally } from './tally.ts';
 interface Tool {
   /** The commands that must be found. */
   readonly commands: readonly string[];
+  /** The files that must be there too. */
+  readonly files?: readonly string[];
   /** The Debian packages that bring them. */
   readonly packages: readonly string[];
 }
 
 const TOOLS: readonly Tool[] = [
   { commands: ['etcd', 'etcdctl'], packages: ['etcd-server', 'etcd-client'] },
+  {
+    commands: ['java'],
+    files: ['/usr/share/java/zookeeper.jar'],
+    packages: ['zookeeper', 'default-jre-headless'],
+  },
   { commands: ['git'], packages: ['git'] },
   { commands: ['openssl'], packages: ['openssl'] },
 ];
@@ -25,7 +32,7 @@ const APT_LOCK_SECONDS = 120;
 export async function setUp(): Promise<Tally> {
   const tallies = [report(nodeProblem(), `node ${process.versions.node}`)];
   for (const tool of TOOLS) {
-    tallies.push(report(await toolProblem(tool), tool.commands.join(', ')));
+    tallies.push(report(await toolProblem(tool), namesOf(tool)));
   }
   return sum(tallies);
 }
@@ -47,7 +54,7 @@ async function toolProblem(tool: Tool): Promise<string | undefined> {
   if (isInstalled(tool)) return undefined;
   const prefix = privilege();
   if (prefix === undefined || !isOnPath('apt-get')) {
-    return `Not found: ${tool.commands.join(', ')}. ${byHand(tool)}`;
+    return `Not found: ${namesOf(tool)}. ${byHand(tool)}`;
   }
   console.log(`installing ${tool.packages.join(', ')} with apt-get …`);
   const apt = ['apt-get', '-q', '-y', '-o', `DPkg::Lock::Timeout=${APT_LOCK_SECONDS}`] as const;
@@ -66,7 +73,11 @@ async function toolProblem(tool: Tool): Promise<string | undefined> {
     { log: 'apt-install' },
   );
   if (isInstalled(tool)) return undefined;
-  return `${update.output}${install.output}apt-get did not bring ${tool.commands.join(', ')}. ${byHand(tool)}`;
+  return `${update.output}${install.output}apt-get did not bring ${namesOf(tool)}. ${byHand(tool)}`;
+}
+
+function namesOf({ commands, files = [] }: Tool): string {
+  return [...commands, ...files].join(', ');
 }
 
 function byHand(tool: Tool): string {
@@ -92,8 +103,8 @@ function privilege(): readonly string[] | undefined {
     : undefined;
 }
 
-function isInstalled(tool: Tool): boolean {
-  return tool.commands.every(isOnPath);
+function isInstalled({ commands, files = [] }: Tool): boolean {
+  return commands.every(isOnPath) && files.every((file) => existsSync(file));
 }
 
 function isOnPath(program: string): boolean {

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEtcd } from '../test/support/etcd-server.ts';
-import { measureEtcd, measureSqlite, type RawLimit } from './raw-store.ts';
+import { startZooKeeper } from '../test/support/zookeeper-server.ts';
+import { measureEtcd, measureSqlite, measureZooKeeper, type RawLimit } from './raw-store.ts';
 
-export type StoreName = 'etcd' | 'sqlite';
+export type StoreName = 'etcd' | 'sqlite' | 'zookeeper';
 
 export interface BenchStore extends AsyncDisposable {
   readonly description: string;
@@ -16,7 +17,16 @@ export interface BenchStore extends AsyncDisposable {
 
 /** Starts the store and measures what it can do alone. */
 export async function openBenchStore(name: StoreName): Promise<BenchStore> {
-  return name === 'etcd' ? await openEtcd() : await openSqlite();
+  switch (name) {
+    case 'etcd':
+      return await openEtcd();
+    case 'sqlite':
+      return await openSqlite();
+    case 'zookeeper':
+      return await openZooKeeper();
+    default:
+      return name satisfies never;
+  }
 }
 
 async function openEtcd(): Promise<BenchStore> {
@@ -28,6 +38,21 @@ async function openEtcd(): Promise<BenchStore> {
     freshUrl: () => {
       boards += 1;
       return `etcd://${server.endpoint}/bench-${boards}`;
+    },
+    [Symbol.asyncDispose]: () => server.stop(),
+  };
+}
+
+async function openZooKeeper(): Promise<BenchStore> {
+  // As it comes: sessions are kept by its default tick, and the tick is what their TTL rests on.
+  const server = await startZooKeeper({ tickTimeMs: 2000, heapMb: 1024 });
+  let boards = 0;
+  return {
+    description: 'ZooKeeper 3.8, one server, fsync on',
+    raw: await measureZooKeeper(server.endpoint),
+    freshUrl: () => {
+      boards += 1;
+      return `zk://${server.endpoint}/bench-${boards}`;
     },
     [Symbol.asyncDispose]: () => server.stop(),
   };

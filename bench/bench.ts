@@ -1,4 +1,4 @@
-// npm run bench -- [--store etcd|sqlite|both] [--backlog N] [--json FILE]
+// npm run bench -- [--store etcd|sqlite|zookeeper|all] [--backlog N] [--json FILE]
 //
 // Server, worker and producer are processes of their own on this machine, on a store that the bench
 // starts for itself. Prints one table, with each figure beside the store's own limit in the same run,
@@ -17,16 +17,21 @@ import { measureTakeover } from './measure-takeover.ts';
 
 const { values: options } = parseArgs({
   options: {
-    store: { type: 'string', default: 'both' },
+    store: { type: 'string', default: 'all' },
     backlog: { type: 'string', default: '100000' },
     json: { type: 'string' },
   },
 });
 const backlog = Number(options.backlog);
-const stores = { etcd: ['etcd'], sqlite: ['sqlite'], both: ['etcd', 'sqlite'] }[options.store];
+const stores = {
+  etcd: ['etcd'],
+  sqlite: ['sqlite'],
+  zookeeper: ['zookeeper'],
+  all: ['etcd', 'sqlite', 'zookeeper'],
+}[options.store];
 if (!stores || !Number.isInteger(backlog) || backlog < 1000) {
   console.error(
-    'usage: npm run bench -- [--store etcd|sqlite|both] [--backlog N (1000 or more)] [--json FILE]',
+    'usage: npm run bench -- [--store etcd|sqlite|zookeeper|all] [--backlog N (1000 or more)] [--json FILE]',
   );
   process.exit(2);
 }

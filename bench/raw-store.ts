@@ -1,6 +1,8 @@
 // What the stores themselves can do from Node on this machine: the yardstick of every other figure.
 // Nothing of Holdfast runs here.
+import { type EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -10,9 +12,9 @@ import { Etcd3 } from 'etcd3';
 export interface RawLimit {
   /** One after the other. */
   readonly single: number;
-  /** 64 at a time, each a transaction of its own (etcd); as single on SQLite. */
+  /** 64 at a time, each a transaction of its own (etcd, ZooKeeper); as single on SQLite. */
   readonly concurrent: number;
-  /** 32 to one transaction, nested (etcd) or in turn (SQLite), 8 such transactions at a time. */
+  /** 32 to one transaction, nested (etcd), in turn (SQLite) or in one multi (ZooKeeper), 8 such transactions at a time. */
   readonly grouped: number;
 }
 
@@ -48,6 +50,61 @@ export async function measureEtcd(endpoint: string): Promise<RawLimit> {
     await client.delete().prefix('raw/');
     client.close();
   }
+}
+
+/** The part of ZooKeeper's client that is used here; it is the driver's dependency and has no types. */
+interface Client extends EventEmitter {
+  connect(): void;
+  close(): void;
+  create(path: string, done: (error: Error | null | undefined) => void): void;
+  transaction(): {
+    create(path: string, data?: Buffer): unknown;
+    commit(done: (error: Error | null | undefined) => void): void;
+  };
+}
+
+const requireOfDriver = createRequire(
+  new URL('../packages/coord-zookeeper/package.json', import.meta.url),
+);
+const zookeeper = requireOfDriver('node-zookeeper-client') as {
+  createClient(servers: string, options: { sessionTimeout: number; retries: number }): Client;
+};
+
+/** Measures a ZooKeeper, through its own client: transactions of three new nodes each. */
+export async function measureZooKeeper(endpoint: string): Promise<RawLimit> {
+  const client = zookeeper.createClient(endpoint, { sessionTimeout: 30_000, retries: 0 });
+  const connected = once(client, 'connected');
+  client.connect();
+  await connected;
+  await create(client, '/raw');
+  let sequence = 0;
+  const commit = (commits: number) => async (): Promise<void> => {
+    const transaction = client.transaction();
+    for (let puts = 0; puts < commits * PUTS; puts += 1) {
+      sequence += 1;
+      // Directories of a thousand: the children of one node are one list.
+      if (sequence % 1000 === 1) transaction.create(`/raw/${Math.floor(sequence / 1000)}`);
+      transaction.create(`/raw/${Math.floor((sequence - 1) / 1000)}/${sequence}`, VALUE);
+    }
+    await new Promise<void>((resolve, reject) => {
+      transaction.commit((error) => (error ? reject(error) : resolve()));
+    });
+  };
+  try {
+    return {
+      single: await rate({ calls: 1500, atOnce: 1, perCall: 1, run: commit(1) }),
+      concurrent: await rate({ calls: 10_000, atOnce: 64, perCall: 1, run: commit(1) }),
+      grouped: await rate({ calls: 1500, atOnce: 8, perCall: GROUP, run: commit(GROUP) }),
+    };
+  } finally {
+    client.close();
+  }
+}
+
+function create(client: Client, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.create(path, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /** Measures SQLite with the settings that Holdfast uses: WAL, synchronous = FULL. */

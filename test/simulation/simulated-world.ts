@@ -10,6 +10,8 @@ import { createSeededRandom, type Random } from '@holdfast/core';
 
 /** When every simulated world begins. */
 const EPOCH_UNIX_MS = Date.UTC(2026, 0, 1);
+/** Events without time moving on: far more than a bulk post of a whole fleet needs. */
+const MAX_EVENTS_AT_ONCE = 100_000;
 
 interface ScheduledEvent {
   readonly dueMs: number;
@@ -59,6 +61,8 @@ export class SimulatedWorld {
   #nowMs = 0;
   #sequence = 0;
   #events = 0;
+  /** Events that have run since time last moved. */
+  #eventsNow = 0;
   /** A binary heap by time, then sequence. */
   readonly #heap: ScheduledEvent[] = [];
 
@@ -104,13 +108,24 @@ export class SimulatedWorld {
       if (!next || next.dueMs > untilMs) break;
       this.#pop();
       if (!next.run) continue;
-      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      this.#advanceTo(next.dueMs);
       this.#events += 1;
       next.run();
       await rest(); // D1
     }
     this.#nowMs = untilMs;
     return false;
+  }
+
+  /** A loop that waits for no time at all would keep the world where it is for ever. */
+  #advanceTo(dueMs: number): void {
+    this.#eventsNow = dueMs > this.#nowMs ? 0 : this.#eventsNow + 1;
+    if (this.#eventsNow > MAX_EVENTS_AT_ONCE) {
+      throw new Error(
+        `time stands still at ${this.#nowMs} ms: somebody waits for nothing, forever`,
+      );
+    }
+    this.#nowMs = Math.max(this.#nowMs, dueMs);
   }
 
   #push(event: ScheduledEvent): void {

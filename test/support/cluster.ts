@@ -15,6 +15,7 @@ import { type Client, createClient } from '@holdfast/client';
 import type { Coord } from '@holdfast/coord';
 import { silentLogger, systemClock, systemRandom } from '@holdfast/core';
 import { type EtcdServer, startEtcd } from './etcd-server.ts';
+import { startZooKeeper, type ZooKeeperServer } from './zookeeper-server.ts';
 
 const COMMAND = fileURLToPath(new URL('../../packages/cli/bin/holdfast.js', import.meta.url));
 const FLOWS = fileURLToPath(new URL('./ledger-flows.ts', import.meta.url));
@@ -22,7 +23,7 @@ const FLOWS = fileURLToPath(new URL('./ledger-flows.ts', import.meta.url));
 const PROBE_MS = 500;
 
 /** Which store a cluster stands on. */
-export type ClusterStore = 'etcd' | 'sqlite';
+export type ClusterStore = 'etcd' | 'sqlite' | 'zookeeper';
 
 /** One line of a process's log. */
 export interface LogLine {
@@ -116,7 +117,8 @@ export class WorkerProcess extends CommandProcess {
 export class Cluster implements AsyncDisposable {
   readonly folder: string;
   readonly url: string;
-  readonly etcd: EtcdServer | undefined;
+  /** The server that holds the board; undefined where a file does. */
+  readonly server: EtcdServer | ZooKeeperServer | undefined;
   /** A board of the test's own on the same store. */
   readonly board: Board;
   readonly #coord: Coord;
@@ -126,26 +128,25 @@ export class Cluster implements AsyncDisposable {
   private constructor(parts: {
     readonly folder: string;
     readonly url: string;
-    readonly etcd: EtcdServer | undefined;
+    readonly server: EtcdServer | ZooKeeperServer | undefined;
     readonly coord: Coord;
   }) {
     this.folder = parts.folder;
     this.url = parts.url;
-    this.etcd = parts.etcd;
+    this.server = parts.server;
     this.#coord = parts.coord;
     this.board = new Board({ coord: parts.coord });
   }
 
   static async open(store: ClusterStore): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-test-'));
-    const etcd = store === 'etcd' ? await startEtcd() : undefined;
-    const url = etcd ? `etcd://${etcd.endpoint}/test` : `sqlite:${join(folder, 'board.db')}`;
+    const { server, url } = await startStore(store, folder);
     const coord = await openStore(url, {
       clock: systemClock,
       random: systemRandom,
       logger: silentLogger,
     });
-    return new Cluster({ folder, url, etcd, coord });
+    return new Cluster({ folder, url, server, coord });
   }
 
   get ledger(): string {
@@ -219,8 +220,31 @@ export class Cluster implements AsyncDisposable {
     for (const one of this.#processes) one.signal('SIGKILL', true);
     await Promise.all(this.#processes.map((one) => one.ended()));
     await this.#coord.stop();
-    await this.etcd?.stop();
+    await this.server?.stop();
     await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+async function startStore(
+  store: ClusterStore,
+  folder: string,
+): Promise<{
+  readonly server: EtcdServer | ZooKeeperServer | undefined;
+  readonly url: string;
+}> {
+  switch (store) {
+    case 'etcd': {
+      const server = await startEtcd();
+      return { server, url: `etcd://${server.endpoint}/test` };
+    }
+    case 'zookeeper': {
+      const server = await startZooKeeper();
+      return { server, url: `zk://${server.endpoint}/test?tick=${server.tickTimeMs}` };
+    }
+    case 'sqlite':
+      return { server: undefined, url: `sqlite:${join(folder, 'board.db')}` };
+    default:
+      return store satisfies never;
   }
 }
 

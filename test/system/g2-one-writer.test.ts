@@ -9,7 +9,7 @@ import { readLedger } from '../support/ledger.ts';
 import type { ledgerDeaf } from '../support/ledger-flows.ts';
 
 describe('G2: one writer', () => {
-  it.each<ClusterStore>(['etcd', 'sqlite'])(
+  it.each<ClusterStore>(['etcd', 'sqlite', 'zookeeper'])(
     'a worker that was stopped past its lease and wakes can write nothing, and its late write is counted (%s)',
     async (store) => {
       await using cluster = await Cluster.open(store);

@@ -7,7 +7,7 @@ import { readLedger } from '../support/ledger.ts';
 import type { ledgerSteps } from '../support/ledger-flows.ts';
 
 const LEASE_TTL_MS = 2000;
-const STORES: readonly ClusterStore[] = ['etcd', 'sqlite'];
+const STORES: readonly ClusterStore[] = ['etcd', 'sqlite', 'zookeeper'];
 
 /** A job that waits in its second task on a first worker, with a second worker idle. */
 async function holdJob(

@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   coord: ['core'],
   'coord-sqlite': ['core', 'coord'],
   'coord-etcd': ['core', 'coord'],
+  'coord-zookeeper': ['core', 'coord'],
   wire: ['core'],
   board: ['core', 'coord', 'wire'],
   flow: ['core'],
@@ -28,17 +29,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: ['core', 'type:coord', 'board', 'flow', 'wire', 'telemetry'],
   client: ['core', 'wire'],
   cli: [
-    ...['core', 'coord', 'coord-sqlite', 'coord-etcd', 'wire', 'board', 'flow', 'telemetry'],
+    ...['core', 'coord', 'coord-sqlite', 'coord-etcd', 'coord-zookeeper'],
+    ...['wire', 'board', 'flow', 'telemetry'],
     ...['worker', 'server', 'client'],
   ],
   examples: [
-    ...['core', 'coord', 'coord-sqlite', 'coord-etcd', 'wire', 'board', 'flow', 'telemetry'],
+    ...['core', 'coord', 'coord-sqlite', 'coord-etcd', 'coord-zookeeper'],
+    ...['wire', 'board', 'flow', 'telemetry'],
     ...['worker', 'server', 'client', 'cli'],
   ],
 };
 
 /** A driver is chosen once, by the file that reads the store URL. */
-const DRIVERS = ['coord-sqlite', 'coord-etcd'];
+const DRIVERS = ['coord-sqlite', 'coord-etcd', 'coord-zookeeper'];
 
 /** Packages that compute and wait but do no I/O, and the Node modules that do none either. */
 const PURE_PACKAGES = ['core', 'coord', 'board', 'flow', 'wire'];

@@ -42,6 +42,10 @@ async function createDriver(location: StoreLocation, parts: StoreParts): Promise
       const { endpoints, prefix, auth, tls } = location;
       return openEtcdCoord({ ...parts, endpoints, prefix, auth, tls });
     }
+    case 'zookeeper': {
+      const { openZooKeeperCoord, parseZooKeeperUrl } = await import('@holdfast/coord-zookeeper');
+      return openZooKeeperCoord({ ...parts, ...parseZooKeeperUrl(location.url) });
+    }
     default:
       return location satisfies never;
   }

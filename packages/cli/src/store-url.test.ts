@@ -33,6 +33,11 @@ describe('a store URL', () => {
     expect(parseStoreUrl('etcd://a:1?tls')).toMatchObject({ tls: {} });
   });
 
+  it('leaves the URL of a ZooKeeper to its driver', () => {
+    const url = 'zk://me:secret@a:1,b:2/team?tick=1000';
+    expect(parseStoreUrl(url)).toEqual({ kind: 'zookeeper', url });
+  });
+
   it.each([
     ['', 'which kind'],
     ['board.db', 'which kind'],

@@ -13,7 +13,9 @@ export type StoreLocation =
       readonly auth?: { readonly user: string; readonly password: string } | undefined;
       /** Paths of PEM files; present when TLS is wanted. */
       readonly tls?: EtcdTlsFiles | undefined;
-    };
+    }
+  /** The driver reads its URL itself. */
+  | { readonly kind: 'zookeeper'; readonly url: string };
 
 /** Paths of PEM files. */
 export interface EtcdTlsFiles {
@@ -26,9 +28,10 @@ export interface EtcdTlsFiles {
 export const DEFAULT_STORE = 'sqlite:.holdfast/holdfast.db';
 
 /**
- * Reads a store URL: `memory:`, `sqlite:PATH`, or
- * `etcd://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…][/PREFIX][?tls[&ca=FILE][&cert=FILE&key=FILE]]`.
- * Throws a StoreUrlError, in which a password is not shown.
+ * Reads a store URL: `memory:`, `sqlite:PATH`,
+ * `etcd://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…][/PREFIX][?tls[&ca=FILE][&cert=FILE&key=FILE]]`, or
+ * `zk://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…][/PREFIX][?tick=MILLISECONDS]`, of which the driver reads
+ * the rest. Throws a StoreUrlError, in which a password is not shown.
  */
 export function parseStoreUrl(url: string): StoreLocation {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1];
@@ -41,6 +44,9 @@ export function parseStoreUrl(url: string): StoreLocation {
       return { kind: 'sqlite', path: parsePath(url, rest) };
     case 'etcd':
       return parseEtcd(url, rest);
+    case 'zk':
+    case 'zks':
+      return { kind: 'zookeeper', url };
     case undefined:
       throw refused(url, 'it does not say which kind of store it means');
     default:

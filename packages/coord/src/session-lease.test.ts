@@ -105,6 +105,29 @@ describe('a session lease', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('is lost in time on a clock whose timers fire a fraction early', async () => {
+    const clock = new VirtualClock();
+    let timers = 0;
+    const early: Clock = {
+      nowUnixMs: () => clock.nowUnixMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      startTimer: (delayMs, callback) => {
+        timers += 1;
+        if (timers > 100) throw new Error('a timer is armed again and again');
+        return clock.startTimer(Math.max(0, delayMs - 0.4), callback);
+      },
+    };
+    const lease = new SessionLease({
+      id: 's1',
+      ttlMs: TTL_MS,
+      grantSentAtMs: 0,
+      clock: early,
+      store: { keepAlive: () => new Promise(() => undefined), revoke: async () => {} },
+    });
+    await clock.advance(TTL_MS - MARGIN_MS + 1);
+    expect([lease.isTrusted(), lease.lost.aborted]).toEqual([false, true]);
+  });
+
   it('tries again soon after an error, and lives on when the store is back in time', async () => {
     const { clock, lease, requests } = opened();
     await clock.advance(3000);

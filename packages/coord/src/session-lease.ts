@@ -29,6 +29,8 @@ const KEEP_ALIVES_PER_TTL = 3;
 /** Tries per TTL when the store doesn't answer or refuses; one every 50 ms at most. */
 const RETRIES_PER_TTL = 20;
 const RETRY_MIN_MS = 50;
+/** The least time a timer is armed for, in milliseconds. */
+const TIMER_MIN_MS = 1;
 /** The least margin, in milliseconds: a holder can't stop faster than its event loop turns. */
 const MARGIN_MIN_MS = 100;
 /** Part of the TTL that is not trusted: room for clocks that differ in speed by a tenth. */
@@ -181,8 +183,9 @@ export class SessionLease implements Session {
   #armTrustTimer(): void {
     this.#trustTimer?.cancel();
     const delayMs = this.#trustedUntilMs - this.#clock.monotonicMs();
-    this.#trustTimer = this.#clock.startTimer(Math.max(0, delayMs), () => {
-      // A timer may fire a fraction of a millisecond early.
+    // A timer may fire a fraction of a millisecond early; armed for that fraction alone, it might do so
+    // again and again.
+    this.#trustTimer = this.#clock.startTimer(Math.max(TIMER_MIN_MS, delayMs), () => {
       if (!this.#loseWhenPast()) this.#armTrustTimer();
     });
   }

@@ -59,7 +59,7 @@ function checkIsThere(store: string): void {
   if (location.kind === 'memory') {
     throw new InvalidArgumentError('--store', {
       value: store,
-      allowed: 'a store that outlives its process: sqlite:PATH or etcd://…',
+      allowed: 'a store that outlives its process: sqlite:PATH, etcd://… or zk://…',
     });
   }
   if (location.kind === 'sqlite' && !existsSync(location.path)) {

@@ -13,8 +13,9 @@ export const USAGE = `Usage: npm run demo -- [options]
 Posts 24 repo-check jobs, kills a worker in the middle, and shows that nothing is lost.
 
 Options:
-  --store <url>         sqlite:PATH or etcd://HOST:PORT,…/PREFIX; default: a
-                        temporary SQLite file. On etcd each run has its own prefix.
+  --store <url>         sqlite:PATH, etcd://HOST:PORT,…/PREFIX or
+                        zk://HOST:PORT,…/PREFIX; default: a temporary SQLite file.
+                        On etcd and ZooKeeper each run has its own prefix.
   --repository <path>   git repository to check; default: Holdfast's own
   --help`;
 

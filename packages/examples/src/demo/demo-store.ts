@@ -9,12 +9,12 @@ export interface DemoStore {
   readonly isOwn: boolean;
 }
 
-/** The store of one run: a file in `folder`, or on etcd a prefix that no other run has. */
+/** The store of one run: a file in `folder`, or on etcd and ZooKeeper a prefix that no other run has. */
 export function storeOfRun(store: string | undefined, folder: string): DemoStore {
   if (store === undefined) return { url: `sqlite:${folder}/holdfast.db`, isOwn: true };
-  const etcd = /^(etcd:\/\/[^/?]+)(\/[^?]*)?(\?.*)?$/.exec(store);
-  if (!etcd) return { url: store, isOwn: false };
-  const [, hosts = '', prefix = '/holdfast', query = ''] = etcd;
+  const shared = /^((?:etcd|zk):\/\/[^/?]+)(\/[^?]*)?(\?.*)?$/.exec(store);
+  if (!shared) return { url: store, isOwn: false };
+  const [, hosts = '', prefix = '/holdfast', query = ''] = shared;
   const run = randomBytes(4).toString('hex');
   return { url: `${hosts}${prefix.replace(/\/+$/, '')}/demo-${run}${query}`, isOwn: true };
 }
