@@ -11,6 +11,8 @@ import type { SimulationPlan } from './simulation-plan.ts';
 
 /** In calm, some job comes to its end within this time, until all have; in milliseconds. */
 const CALM_MS = 1_200_000;
+/** How often in a row a job may be found waiting for its time before it counts as stuck. */
+const MAX_WAITS = 10;
 /** What was on its way when the faults ceased has arrived, or been repeated, after this; in milliseconds. */
 const SETTLE_MS = 30_000;
 /** Beyond the lease, how long a takeover may take (G5), in milliseconds. */
@@ -207,12 +209,21 @@ class SimulatedRun {
     }
   }
 
-  /** Passes time for as long as jobs come to their end one after another. */
+  /**
+   * Passes time for as long as jobs come to their end one after another. One that waits for its time,
+   * such as the next try of a task, has not come to rest yet; how often one may is bounded.
+   */
   async #passUntilDone(): Promise<void> {
     const { witness } = this.#fleet;
     let left = Number.POSITIVE_INFINITY;
-    while (!this.#isBroken && !this.#isAllDone() && witness.unfinished().length < left) {
-      left = witness.unfinished().length;
+    let waits = 0;
+    while (!this.#isBroken && !this.#isAllDone()) {
+      const unfinished = witness.unfinished();
+      const isWaiting = unfinished.some(({ status }) => status?.phase.kind === 'scheduled');
+      if (unfinished.length >= left && !isWaiting) return;
+      waits = unfinished.length < left ? 0 : waits + 1;
+      if (waits > MAX_WAITS) return;
+      left = unfinished.length;
       await this.#pass(CALM_MS, () => this.#isAllDone());
     }
   }

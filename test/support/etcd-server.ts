@@ -93,15 +93,29 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
   }
 }
 
-/** Starts a cluster of `size` members (3 by default) and resolves when all of them serve clients. */
-export async function startEtcdCluster(
-  options: EtcdServerOptions & { readonly size?: number | undefined } = {},
-): Promise<EtcdCluster> {
+export interface EtcdClusterOptions extends EtcdServerOptions {
+  /** Members; 3 by default. */
+  readonly size?: number | undefined;
+  /**
+   * Told where the members listen for each other (HOST:PORT, in their order), gives the addresses at
+   * which they are to reach each other: those of proxies, for instance. Default: the same.
+   */
+  readonly advertisePeers?:
+    | ((listening: readonly string[]) => Promise<readonly string[]>)
+    | undefined;
+  /** A folder for the data of the member of that number, instead of a temporary one. */
+  readonly dataFolder?: ((member: number) => string | undefined) | undefined;
+}
+
+/** Starts a cluster and resolves when all of its members serve clients. */
+export async function startEtcdCluster(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
   const size = options.size ?? 3;
   const ports = await freePorts(2 * size);
-  const peerPorts = ports.slice(size);
-  const initialCluster = peerPorts
-    .map((port, index) => `test${index}=http://127.0.0.1:${port}`)
+  const peerPorts = ports.slice(size, 2 * size);
+  const listening = peerPorts.map((port) => `127.0.0.1:${port}`);
+  const advertised = (await options.advertisePeers?.(listening)) ?? listening;
+  const initialCluster = advertised
+    .map((address, index) => `test${index}=http://${address}`)
     .join(',');
   const members = peerPorts.map(
     (peerPort, index) =>
@@ -109,6 +123,8 @@ export async function startEtcdCluster(
         clientPort: ports[index] ?? 0,
         peerPort,
         name: `test${index}`,
+        advertisedPeer: advertised[index],
+        dataFolder: options.dataFolder?.(index),
         initialCluster,
         options,
       }),
@@ -136,6 +152,10 @@ interface EtcdProcessOptions {
   readonly clientPort: number;
   readonly peerPort: number;
   readonly name: string;
+  /** HOST:PORT at which other members reach it; default: where it listens. */
+  readonly advertisedPeer?: string | undefined;
+  /** Default: a temporary folder. */
+  readonly dataFolder?: string | undefined;
   readonly initialCluster: string;
   readonly options: EtcdServerOptions;
 }
@@ -167,7 +187,7 @@ class EtcdProcess implements EtcdServer {
 
   async restart(): Promise<void> {
     await this.#end('SIGTERM');
-    this.#folder ??= await mkdtemp(join(tmpdir(), 'holdfast-etcd-'));
+    this.#folder ??= this.#settings.dataFolder ?? (await mkdtemp(join(tmpdir(), 'holdfast-etcd-')));
     const command = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ETCD] : [ETCD];
     const [file = ETCD, ...prefix] = command;
     const child = spawn(file, [...prefix, ...this.#args(this.#folder)], {
@@ -250,9 +270,10 @@ class EtcdProcess implements EtcdServer {
   }
 
   #args(folder: string): string[] {
-    const { clientPort, peerPort, name, initialCluster, options } = this.#settings;
+    const { clientPort, peerPort, name, advertisedPeer, initialCluster, options } = this.#settings;
     const clientUrl = `${options.tls ? 'https' : 'http'}://127.0.0.1:${clientPort}`;
     const peerUrl = `http://127.0.0.1:${peerPort}`;
+    const advertisedUrl = advertisedPeer === undefined ? peerUrl : `http://${advertisedPeer}`;
     const tlsArgs = options.tls
       ? [
           ...['--client-cert-auth', '--trusted-ca-file', options.tls.ca],
@@ -262,7 +283,7 @@ class EtcdProcess implements EtcdServer {
     return [
       ...['--name', name, '--data-dir', folder, '--logger', 'zap'],
       ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
-      ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
+      ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', advertisedUrl],
       ...['--initial-cluster', initialCluster],
       ...tlsArgs,
       ...(options.args ?? []),
