@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { JobHandle } from '@holdfast/client';
+import { SIGNAL_ECHO_MS } from '@holdfast/worker';
 import { describe, expect, it } from 'vitest';
 import { Cluster, type ClusterStore, eventually, type WorkerProcess } from '../support/cluster.ts';
 import { readLedger } from '../support/ledger.ts';
@@ -71,6 +73,7 @@ describe('G5: bounded takeover', () => {
     await eventually('the worker drains', async () =>
       victim.log.some((line) => /drain/i.test(line.msg)),
     );
+    await delay(SIGNAL_ECHO_MS); // Sooner, the second signal would count as the first one's echo.
     const told = Date.now();
     victim.signal('SIGTERM');
     expect(await gapAfter(cluster, told)).toBeLessThan(1000);
