@@ -16,6 +16,9 @@ import {
 
 let server: ZooKeeperServer;
 let ensemble: ZooKeeperEnsemble;
+/** Three servers on one busy disk may take seconds to agree on a new session. */
+const DIAL_TIMEOUT_MS = 10_000;
+
 let stores = 0;
 
 beforeAll(async () => {
@@ -48,6 +51,7 @@ async function openStore(members: () => readonly ZooKeeperServer[]): Promise<Con
       servers: [endpoint],
       prefix,
       tickTimeMs,
+      dialTimeoutMs: DIAL_TIMEOUT_MS,
       clock: systemClock,
       random: systemRandom,
     });

@@ -56,7 +56,7 @@ describe('G2: one writer', () => {
     },
   );
 
-  it.each<ClusterStore>(['etcd', 'sqlite'])(
+  it.each<ClusterStore>(['etcd', 'sqlite', 'zookeeper'])(
     'a worker that does not know it was expelled has its write refused by the fence, and counted (%s)',
     async (store) => {
       await using receiver = new OtlpReceiver();

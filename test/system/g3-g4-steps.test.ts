@@ -8,7 +8,7 @@ import type { ledgerSteps } from '../support/ledger-flows.ts';
 const JOBS = 6;
 
 describe('G3 and G4: committed steps stay committed, the step in flight is repeated under its key', () => {
-  it.each<ClusterStore>(['etcd', 'sqlite'])(
+  it.each<ClusterStore>(['etcd', 'sqlite', 'zookeeper'])(
     'a worker killed in the middle of its tasks costs the tasks in flight and nothing else (%s)',
     async (store) => {
       await using cluster = await Cluster.open(store);

@@ -4,7 +4,7 @@ import { readLedger, startsByTask } from '../support/ledger.ts';
 import type { ledgerSteps } from '../support/ledger-flows.ts';
 
 describe('G6: posting is idempotent', () => {
-  it.each<ClusterStore>(['etcd', 'sqlite'])(
+  it.each<ClusterStore>(['etcd', 'sqlite', 'zookeeper'])(
     'through two servers at once, and with other content it is refused (%s)',
     async (store) => {
       await using cluster = await Cluster.open(store);

@@ -3,7 +3,7 @@ import { Cluster, type ClusterStore, eventually } from '../support/cluster.ts';
 import type { ledgerSteps, poison } from '../support/ledger-flows.ts';
 
 describe('G9: bad input never gets in, a poison job never circles', () => {
-  it.each<ClusterStore>(['etcd', 'sqlite'])(
+  it.each<ClusterStore>(['etcd', 'sqlite', 'zookeeper'])(
     'a job that kills its workers is set aside as dead, the others go on (%s)',
     async (store) => {
       await using cluster = await Cluster.open(store);
