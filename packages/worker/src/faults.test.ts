@@ -1,7 +1,7 @@
 import { createWorkerId } from '@holdfast/core';
 import { describe, expect, test } from 'vitest';
 import { step, stepFlow, untilAborted } from './step-flow.fixture.ts';
-import { isClaim, TestFleet } from './test-fleet.fixture.ts';
+import { isClaim, PausedClock, TestFleet } from './test-fleet.fixture.ts';
 
 describe('a worker whose store is away', () => {
   test('keeps its jobs, keeps trying, says so once, and ends them when the store is back', async () => {
@@ -127,6 +127,20 @@ describe('a worker whose session is lost', () => {
     expect(only.calls.map((call) => call.idempotencyKey)).toEqual([`${id}/only/1`, `${id}/only/1`]);
     const [zombie, next] = only.calls.map((call) => call.fence);
     expect(next !== undefined && zombie !== undefined && next > zombie).toBe(true);
+  });
+
+  test('calls nothing when it wakes from a pause, though no timer has told it yet', async () => {
+    await using fleet = new TestFleet();
+    const clock = new PausedClock(fleet.clock);
+    const [first, second] = [step(), step()];
+    first.act = async () => {
+      clock.pausedMs = 60_000;
+    };
+    await fleet.startWorker({ flows: [stepFlow('f', { first, second })], clock, leaseTtlMs: 4000 });
+    const id = await fleet.post('f');
+    const { status } = await fleet.untilState(id, 'succeeded');
+    expect(status.attempts.map((attempt) => attempt.end)).toEqual(['lost', 'succeeded']);
+    expect(second.calls.map((call) => call.attempt)).toEqual([2]);
   });
 
   test('uses the id it was given once only', async () => {

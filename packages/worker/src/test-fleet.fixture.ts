@@ -30,6 +30,7 @@ import {
   type Random,
   silentLogger,
   sleep,
+  type Timer,
   UnavailableError,
   VirtualClock,
 } from '@holdfast/core';
@@ -126,6 +127,29 @@ export class FaultyCoord implements Coord {
   }
 }
 
+/** The clock of a process that was paused: time has passed, and none of its timers has fired yet. */
+export class PausedClock implements Clock {
+  /** How long it was paused, in milliseconds. */
+  pausedMs = 0;
+  readonly #inner: Clock;
+
+  constructor(inner: Clock) {
+    this.#inner = inner;
+  }
+
+  nowUnixMs(): number {
+    return this.#inner.nowUnixMs() + this.pausedMs;
+  }
+
+  monotonicMs(): number {
+    return this.#inner.monotonicMs() + this.pausedMs;
+  }
+
+  startTimer(delayMs: number, callback: () => void): Timer {
+    return this.#inner.startTimer(delayMs, callback);
+  }
+}
+
 /** True for the commit of a claim. */
 export function isClaim(commit: Commit): boolean {
   return commit.write.some((write) => write.kind === 'put' && write.key.startsWith('claims/'));
@@ -189,8 +213,9 @@ export class TestFleet implements AsyncDisposable {
   ): Promise<TestWorker> {
     const lines: LogLine[] = [];
     const logger = recordingLogger(lines);
-    const { board, coord } = await this.#openBoard(options.observer, logger);
-    const { clock, random } = this;
+    const { clock = this.clock } = options;
+    const { board, coord } = await this.#openBoard(options.observer, logger, clock);
+    const { random } = this;
     const worker = new Worker({ board, coord, clock, random, logger, name: 'w', ...options });
     const opened: TestWorker = {
       worker,
@@ -283,8 +308,9 @@ export class TestFleet implements AsyncDisposable {
   async #openBoard(
     observer: BoardObserver = {},
     logger: Logger = silentLogger,
+    clock: Clock = this.clock,
   ): Promise<{ readonly board: Board; readonly coord: FaultyCoord }> {
-    const { clock, random } = this;
+    const { random } = this;
     const coord = new FaultyCoord(openMemoryCoord(this.store, { clock, random }), clock);
     await coord.start();
     this.#coords.push(coord);
