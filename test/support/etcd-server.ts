@@ -1,26 +1,18 @@
 // Real etcd servers for tests and benches: free loopback ports, a temporary folder, and every way of
 // ending that a machine knows (SIGTERM, SIGKILL, SIGSTOP) followed by a restart on the same data.
 //
-// Nothing is left running: `stop` waits for the end and removes the folder; when the process that
-// started them ends without it, an exit hook kills what is left, and where `setpriv` is installed
-// the kernel does so even after a SIGKILL.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+// Nothing is left running (server-process.ts): `stop` waits for the end and removes the folder.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Certificates } from './certificates.ts';
+import { freePorts, ServerProcess } from './server-process.ts';
 
 const ETCD = process.env['HOLDFAST_TEST_ETCD'] ?? '/usr/bin/etcd';
-const SETPRIV = '/usr/bin/setpriv';
 const START_TIMEOUT_MS = 20_000;
-const STOP_TIMEOUT_MS = 10_000;
 const START_TRIES = 3;
-const LINES_KEPT = 20;
 const READY_LINE = /serving client traffic/;
 const PORT_TAKEN_LINE = /address already in use/;
 
@@ -73,7 +65,7 @@ export interface EtcdCluster extends AsyncDisposable {
 /** Starts one etcd server and resolves when it serves clients. */
 export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
   for (let tryNumber = 1; ; tryNumber += 1) {
-    const [clientPort, peerPort] = await freePorts(2);
+    const [clientPort = 0, peerPort = 0] = await freePorts(2);
     const process = new EtcdProcess({
       clientPort,
       peerPort,
@@ -160,68 +152,45 @@ interface EtcdProcessOptions {
   readonly options: EtcdServerOptions;
 }
 
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 class EtcdProcess implements EtcdServer {
   readonly endpoint: string;
   readonly #settings: EtcdProcessOptions;
+  readonly #process: ServerProcess;
   #folder: string | undefined;
-  #child: ChildProcess | undefined;
   /** Known once authentication is on. */
   #rootPassword: string | undefined;
-  #exited: Promise<void> = Promise.resolve();
 
   constructor(settings: EtcdProcessOptions) {
     this.#settings = settings;
     this.endpoint = `127.0.0.1:${settings.clientPort}`;
+    this.#process = new ServerProcess(`etcd at ${this.endpoint}`);
   }
 
   get pid(): number {
-    const pid = this.#child?.pid;
-    if (pid === undefined) throw new Error(`etcd at ${this.endpoint} does not run`);
-    return pid;
+    return this.#process.pid;
   }
 
   async restart(): Promise<void> {
-    await this.#end('SIGTERM');
+    await this.#process.end('SIGTERM');
     this.#folder ??= this.#settings.dataFolder ?? (await mkdtemp(join(tmpdir(), 'holdfast-etcd-')));
-    const command = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ETCD] : [ETCD];
-    const [file = ETCD, ...prefix] = command;
-    const child = spawn(file, [...prefix, ...this.#args(this.#folder)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'] },
-    });
-    this.#child = child;
-    running.add(child);
-    this.#exited = new Promise((resolve) => {
-      const finish = (): void => {
-        running.delete(child);
-        resolve();
-      };
-      child.once('exit', finish);
-      child.once('error', finish);
-    });
-    await waitUntilReady(child, this.endpoint);
+    await startAndWait(this.#process, this.#args(this.#folder));
   }
 
   kill(): Promise<void> {
-    return this.#end('SIGKILL');
+    return this.#process.end('SIGKILL');
   }
 
   pause(): void {
-    process.kill(this.pid, 'SIGSTOP');
+    this.#process.pause();
   }
 
   resume(): void {
-    process.kill(this.pid, 'SIGCONT');
+    this.#process.resume();
   }
 
   async stop(): Promise<void> {
     // Its data goes too, so there is nothing that an orderly end would save.
-    await this.#end('SIGKILL');
+    await this.#process.end('SIGKILL');
     if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
     this.#folder = undefined;
   }
@@ -257,18 +226,6 @@ class EtcdProcess implements EtcdServer {
     return `${(JSON.parse(answer) as { token?: string }).token}`; // The gateway's own form.
   }
 
-  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill(signal);
-    // A paused process acts on SIGTERM only once it runs again.
-    if (signal === 'SIGTERM') child.kill('SIGCONT');
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timer);
-  }
-
   #args(folder: string): string[] {
     const { clientPort, peerPort, name, advertisedPeer, initialCluster, options } = this.#settings;
     const clientUrl = `${options.tls ? 'https' : 'http'}://127.0.0.1:${clientPort}`;
@@ -291,53 +248,24 @@ class EtcdProcess implements EtcdServer {
   }
 }
 
-function waitUntilReady(child: ChildProcess, endpoint: string): Promise<void> {
-  const stderr = child.stderr;
-  if (!stderr) throw new Error('etcd was started without a pipe for its log');
-  const lastLines: string[] = [];
+function startAndWait(server: ServerProcess, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (what: string): void => {
       clearTimeout(timer);
-      reject(new Error(`etcd at ${endpoint} ${what}; its last lines:\n${lastLines.join('\n')}`));
+      reject(server.failure(what));
     };
     const timer = setTimeout(
       () => fail(`was not ready after ${START_TIMEOUT_MS} ms`),
       START_TIMEOUT_MS,
     );
-    child.once('error', (error) => fail(`could not be started: ${error.message}`));
-    child.once('close', (code, signal) => fail(`ended with ${code ?? signal}`));
-    // The log is read to the end, so that a full pipe never stops the server.
-    createInterface({ input: stderr }).on('line', (line) => {
-      lastLines.push(line);
-      if (lastLines.length > LINES_KEPT) lastLines.shift();
+    const child = server.start(ETCD, args, (line) => {
       if (!READY_LINE.test(line)) return;
       clearTimeout(timer);
       resolve();
     });
+    child.once('error', (error) => fail(`could not be started: ${error.message}`));
+    child.once('close', (code, signal) => fail(`ended with ${code ?? signal}`));
   });
-}
-
-/** Ports that nobody listened on a moment ago, all different. */
-async function freePorts(count: number): Promise<[number, number, ...number[]]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port was given');
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  const [first, second, ...rest] = ports;
-  if (first === undefined || second === undefined) throw new Error('at least two ports are needed');
-  return [first, second, ...rest];
 }
 
 async function createUser(server: EtcdServer, user: EtcdUser): Promise<void> {

@@ -2,30 +2,24 @@
 // folder, a small heap, and every way of ending that a machine knows (SIGTERM, SIGKILL, SIGSTOP)
 // followed by a restart on the same data.
 //
-// Nothing is left running: `stop` waits for the end and removes the folder; when the process that
-// started them ends without it, an exit hook kills what is left, and where `setpriv` is installed
-// the kernel does so even after a SIGKILL.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+// Nothing is left running (server-process.ts): `stop` waits for the end and removes the folder.
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { freePorts, ServerProcess } from './server-process.ts';
 
 const JAVA = process.env['HOLDFAST_TEST_JAVA'] ?? '/usr/bin/java';
 /** Names the jars it needs in its own manifest. */
 const JAR = process.env['HOLDFAST_TEST_ZOOKEEPER'] ?? '/usr/share/java/zookeeper.jar';
 /** Brings the log to stderr; without it the server is silent, which is all right too. */
 const LOG_JAR = '/usr/share/java/slf4j-simple.jar';
-const SETPRIV = '/usr/bin/setpriv';
 const MAIN_CLASS = 'org.apache.zookeeper.server.quorum.QuorumPeerMain';
 const START_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 10_000;
 const PROBE_MS = 50;
 const PROBE_TIMEOUT_MS = 2000;
 const START_TRIES = 3;
-const LINES_KEPT = 20;
 const PORT_TAKEN_LINE = /Address already in use|BindException/;
 /** What is mixed into a session id to make its password (SessionTrackerImpl's `superSecret`). */
 const SESSION_SECRET = 0xb341_5c00n;
@@ -235,30 +229,22 @@ interface ZooKeeperProcessOptions {
   readonly options: ZooKeeperServerOptions;
 }
 
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 class ZooKeeperProcess implements ZooKeeperServer {
   readonly endpoint: string;
   readonly tickTimeMs: number;
   readonly #settings: ZooKeeperProcessOptions;
+  readonly #process: ServerProcess;
   #folder: string | undefined;
-  #child: ChildProcess | undefined;
-  #exited: Promise<void> = Promise.resolve();
-  #lastLines: string[] = [];
 
   constructor(settings: ZooKeeperProcessOptions) {
     this.#settings = settings;
     this.endpoint = `127.0.0.1:${settings.clientPort}`;
+    this.#process = new ServerProcess(`ZooKeeper at ${this.endpoint}`);
     this.tickTimeMs = settings.options.tickTimeMs ?? 200;
   }
 
   get pid(): number {
-    const pid = this.#child?.pid;
-    if (pid === undefined) throw new Error(`ZooKeeper at ${this.endpoint} does not run`);
-    return pid;
+    return this.#process.pid;
   }
 
   get folder(): string {
@@ -267,46 +253,29 @@ class ZooKeeperProcess implements ZooKeeperServer {
   }
 
   async restart(): Promise<void> {
-    await this.#end('SIGTERM');
+    await this.#process.end('SIGTERM');
     const { dataFolder } = this.#settings;
     if (dataFolder !== undefined) await mkdir(dataFolder, { recursive: true });
     this.#folder ??= dataFolder ?? (await mkdtemp(join(tmpdir(), 'holdfast-zookeeper-')));
     await this.#writeConfiguration(this.#folder);
-    const command = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', JAVA] : [JAVA];
-    const [file = JAVA, ...prefix] = command;
-    const child = spawn(file, [...prefix, ...this.#args(this.#folder)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'] },
-    });
-    this.#child = child;
-    running.add(child);
-    this.#exited = new Promise((resolve) => {
-      const finish = (): void => {
-        running.delete(child);
-        resolve();
-      };
-      child.once('exit', finish);
-      child.once('error', finish);
-    });
-    this.#readLog(child);
-    await this.#waitUntilReady(child);
+    await this.#waitUntilReady(this.#process.start(JAVA, this.#args(this.#folder)));
   }
 
   kill(): Promise<void> {
-    return this.#end('SIGKILL');
+    return this.#process.end('SIGKILL');
   }
 
   pause(): void {
-    process.kill(this.pid, 'SIGSTOP');
+    this.#process.pause();
   }
 
   resume(): void {
-    process.kill(this.pid, 'SIGCONT');
+    this.#process.resume();
   }
 
   async stop(): Promise<void> {
     // Its data goes too, so there is nothing that an orderly end would save.
-    await this.#end('SIGKILL');
+    await this.#process.end('SIGKILL');
     if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
     this.#folder = undefined;
   }
@@ -361,20 +330,9 @@ class ZooKeeperProcess implements ZooKeeperServer {
     ];
   }
 
-  /** The log is read to the end, so that a full pipe never stops the server. */
-  #readLog(child: ChildProcess): void {
-    this.#lastLines = [];
-    if (!child.stderr) throw new Error('ZooKeeper was started without a pipe for its log');
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      this.#lastLines.push(line);
-      if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
-    });
-  }
-
   async #waitUntilReady(child: ChildProcess): Promise<void> {
     const fail = (what: string): never => {
-      const lines = this.#lastLines.join('\n');
-      throw new Error(`ZooKeeper at ${this.endpoint} ${what}; its last lines:\n${lines}`);
+      throw this.#process.failure(what);
     };
     const untilMs = Date.now() + START_TIMEOUT_MS;
     let problem: string | undefined;
@@ -386,44 +344,11 @@ class ZooKeeperProcess implements ZooKeeperServer {
       if (/^Mode: /m.test(answer)) return;
       if (problem !== undefined) fail(problem);
       if (child.exitCode !== null || child.signalCode !== null) {
-        await this.#exited;
+        await this.#process.exited;
         fail(`ended with ${child.exitCode ?? child.signalCode}`);
       }
       if (Date.now() > untilMs) fail(`was not ready after ${START_TIMEOUT_MS} ms`);
       await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
     }
   }
-
-  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill(signal);
-    // A paused process acts on SIGTERM only once it runs again.
-    if (signal === 'SIGTERM') child.kill('SIGCONT');
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timer);
-  }
-}
-
-/** Ports that nobody listened on a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port was given');
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

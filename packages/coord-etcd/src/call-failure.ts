@@ -4,11 +4,13 @@
 // answer. Only what is certain counts as "no": everything else is `unanswered`.
 import { status } from '@grpc/grpc-js';
 import {
-  HoldfastError,
-  OutcomeUnknownError,
-  SessionLostError,
-  UnavailableError,
-} from '@holdfast/core';
+  staleCall,
+  type UnansweredCall,
+  unansweredCommit,
+  unansweredRead,
+  unexpectedFailure,
+} from '@holdfast/coord';
+import { HoldfastError, SessionLostError, UnavailableError } from '@holdfast/core';
 
 export type CallFailureKind =
   /** Nothing was sent: no connection, or none in time. */
@@ -117,44 +119,26 @@ export function wantsOtherEndpoint(failure: CallFailure): boolean {
 
 /** What a caller of a read, or of anything that may be repeated, is told. */
 export function readError(thrown: unknown): HoldfastError {
-  if (!(thrown instanceof CallFailure)) return unexpected(thrown);
-  if (thrown.kind === 'unanswered') {
-    return new UnavailableError(
-      `etcd at ${thrown.endpoint} did not answer: ${thrown.details}; try again after a pause`,
-      { cause: thrown },
-    );
-  }
-  return certainError(thrown);
+  if (!(thrown instanceof CallFailure)) return unexpectedFailure(STORE, thrown);
+  return thrown.kind === 'unanswered' ? unansweredRead(callOf(thrown)) : certainError(thrown);
 }
 
 /** What a caller of a commit is told. */
 export function commitError(thrown: unknown): HoldfastError {
-  if (!(thrown instanceof CallFailure)) return unexpected(thrown);
-  if (thrown.kind === 'unanswered') {
-    return new OutcomeUnknownError(
-      `etcd at ${thrown.endpoint} did not answer a commit (${thrown.details}), so it may have ` +
-        'happened; read before you act again',
-      { cause: thrown },
-    );
-  }
-  return certainError(thrown);
+  if (!(thrown instanceof CallFailure)) return unexpectedFailure(STORE, thrown);
+  return thrown.kind === 'unanswered' ? unansweredCommit(callOf(thrown)) : certainError(thrown);
 }
 
 /** What is told to a caller whose request waited for its turn as long as a call may take. */
 export function staleError(what: 'commit' | 'read'): UnavailableError {
-  return new UnavailableError(
-    `a ${what} was not sent, because it waited too long for those before it; ` +
-      'etcd answers slowly or not at all, so try again after a pause',
-  );
+  return staleCall(STORE, what);
 }
 
-function unexpected(thrown: unknown): HoldfastError {
-  if (thrown instanceof HoldfastError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new HoldfastError('INTERNAL', `a call of etcd failed in an unexpected way: ${message}`, {
-    cause: thrown,
-  });
+function callOf(cause: CallFailure): UnansweredCall {
+  return { store: STORE, at: cause.endpoint, details: cause.details, cause };
 }
+
+const STORE = 'etcd';
 
 function certainError(failure: CallFailure): HoldfastError {
   if (failure.kind === 'unreachable') {

@@ -3,11 +3,13 @@
 // What matters for a commit is one question: can it have happened? So failures are sorted by the
 // answer. Only what is certain counts as "no": everything else is `unanswered`.
 import {
-  HoldfastError,
-  OutcomeUnknownError,
-  SessionLostError,
-  UnavailableError,
-} from '@holdfast/core';
+  staleCall,
+  type UnansweredCall,
+  unansweredCommit,
+  unansweredRead,
+  unexpectedFailure,
+} from '@holdfast/coord';
+import { HoldfastError, SessionLostError, UnavailableError } from '@holdfast/core';
 import { FAULT } from './messages.ts';
 
 export type CallFailureKind =
@@ -42,46 +44,26 @@ export class CallFailure extends Error {
 
 /** What a caller of a read, or of anything that may be repeated, is told. */
 export function readError(thrown: unknown): HoldfastError {
-  if (!(thrown instanceof CallFailure)) return unexpected(thrown);
-  if (thrown.kind === 'unanswered') {
-    return new UnavailableError(
-      `ZooKeeper at ${thrown.servers} did not answer: ${thrown.message}; try again after a pause`,
-      { cause: thrown },
-    );
-  }
-  return certainError(thrown);
+  if (!(thrown instanceof CallFailure)) return unexpectedFailure(STORE, thrown);
+  return thrown.kind === 'unanswered' ? unansweredRead(callOf(thrown)) : certainError(thrown);
 }
 
 /** What a caller of a commit is told. */
 export function commitError(thrown: unknown): HoldfastError {
-  if (!(thrown instanceof CallFailure)) return unexpected(thrown);
-  if (thrown.kind === 'unanswered') {
-    return new OutcomeUnknownError(
-      `ZooKeeper at ${thrown.servers} did not answer a commit (${thrown.message}), so it may have ` +
-        'happened; read before you act again',
-      { cause: thrown },
-    );
-  }
-  return certainError(thrown);
+  if (!(thrown instanceof CallFailure)) return unexpectedFailure(STORE, thrown);
+  return thrown.kind === 'unanswered' ? unansweredCommit(callOf(thrown)) : certainError(thrown);
 }
 
 /** What is told to a caller whose request waited for its turn as long as a call may take. */
 export function staleError(what: 'commit' | 'read'): UnavailableError {
-  return new UnavailableError(
-    `a ${what} was not sent, because it waited too long for those before it; ` +
-      'ZooKeeper answers slowly or not at all, so try again after a pause',
-  );
+  return staleCall(STORE, what);
 }
 
-function unexpected(thrown: unknown): HoldfastError {
-  if (thrown instanceof HoldfastError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new HoldfastError(
-    'INTERNAL',
-    `a call of ZooKeeper failed in an unexpected way: ${message}`,
-    { cause: thrown },
-  );
+function callOf(cause: CallFailure): UnansweredCall {
+  return { store: STORE, at: cause.servers, details: cause.message, cause };
 }
+
+const STORE = 'ZooKeeper';
 
 function certainError(failure: CallFailure): HoldfastError {
   switch (failure.kind) {
