@@ -14,9 +14,9 @@
 //       no consequence.
 
 import type { Commit, CommitOutcome, CommitResult, Guard, Session, Write } from '@holdfast/coord';
-import { committedAt, guardHolds, refusedBy } from '@holdfast/coord';
+import { committedAt, guardHolds, readCommitAnswer, refusedBy } from '@holdfast/coord';
 import type { Clock } from '@holdfast/core';
-import { assert, HoldfastError, OutcomeUnknownError } from '@holdfast/core';
+import { assert, HoldfastError } from '@holdfast/core';
 import { CallFailure, commitError, REFUSAL, staleError } from './call-failure.ts';
 import type { EtcdSessions } from './etcd-sessions.ts';
 import { CALL_DEADLINE_MS, type EtcdTransport } from './etcd-transport.ts';
@@ -147,22 +147,10 @@ export class CommitSender {
 
   async #call(request: Buffer, writes: number): Promise<TxnReply> {
     this.#requests += 1;
-    const reply = readReply(await this.#options.transport.unary('txn', request));
+    const bytes = await this.#options.transport.unary('txn', request);
+    const reply = readCommitAnswer('etcd', () => decodeTxnReply(bytes));
     this.#options.onSent(reply.revision, writes);
     return reply;
-  }
-}
-
-/** An answer that can't be read says no more about the commit than none would. */
-function readReply(bytes: Buffer): TxnReply {
-  try {
-    return decodeTxnReply(bytes);
-  } catch (error) {
-    throw new OutcomeUnknownError(
-      'etcd answered a commit with bytes that are no answer, so it may have happened; read before ' +
-        'you act again',
-      { cause: error },
-    );
   }
 }
 

@@ -12,6 +12,7 @@
 //       commit is acknowledged. All sessions of a commit belong to this process, so whoever ends between
 //       the two is this process, and then all of them do.
 import type { Commit, CommitOutcome, CommitResult, Guard, Key, Write } from '@holdfast/coord';
+import { readCommitAnswer } from '@holdfast/coord';
 import type { Clock } from '@holdfast/core';
 import {
   HoldfastError,
@@ -175,7 +176,11 @@ export class CommitSender {
       // The multi is on its way behind them already; it alone decides.
       const [, reply] = await Promise.allSettled([made, link.request(OP.multi, body)]);
       if (reply.status === 'rejected') throw reply.reason;
-      return judgePlan(plan, decodeMultiReply(reply.value));
+      const answer = reply.value;
+      return judgePlan(
+        plan,
+        readCommitAnswer('ZooKeeper', () => decodeMultiReply(answer)),
+      );
     } catch (error) {
       throw this.#failureOf(error, session);
     }

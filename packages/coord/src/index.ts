@@ -38,6 +38,12 @@ export { createMemoryStore, MemoryStore } from './memory-store.ts';
 export type { LeaseStore, SessionLeaseOptions } from './session-lease.ts';
 export { SessionLease, trustMarginMs } from './session-lease.ts';
 export type { UnansweredCall } from './store-errors.ts';
-export { staleCall, unansweredCommit, unansweredRead, unexpectedFailure } from './store-errors.ts';
+export {
+  readCommitAnswer,
+  staleCall,
+  unansweredCommit,
+  unansweredRead,
+  unexpectedFailure,
+} from './store-errors.ts';
 export type { WatchSetOptions } from './watch-set.ts';
 export { DEFAULT_RESYNC_MS, WatchSet } from './watch-set.ts';

@@ -29,6 +29,19 @@ export function unansweredCommit(call: UnansweredCall): OutcomeUnknownError {
   );
 }
 
+/** Reads the answer to a commit; one that can't be read says no more than none would. */
+export function readCommitAnswer<Answer>(store: string, read: () => Answer): Answer {
+  try {
+    return read();
+  } catch (error) {
+    throw new OutcomeUnknownError(
+      `${store} answered a commit with bytes that are no answer, so it may have happened; read ` +
+        'before you act again',
+      { cause: error },
+    );
+  }
+}
+
 /** What is told to a caller whose request waited for its turn as long as a call may take. */
 export function staleCall(store: string, what: 'commit' | 'read'): UnavailableError {
   return new UnavailableError(
