@@ -3,13 +3,12 @@
 // Each member is reached by the others through one proxy in front of it. Raft's requests name the
 // member that sends them (`X-Server-From`), so one link can be made bad and the other left alone.
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type EtcdCluster, type EtcdServer, startEtcdCluster } from '../support/etcd-server.ts';
 import type { ChaosStore, StoreFault } from './chaos-store.ts';
 import { FaultProxy, type LinkFault } from './fault-proxy.ts';
-import { mountSmallDisk, type SmallDisk } from './full-disk.ts';
+import { dataFolders, diskFaults, mountSmallDisk, type SmallDisk } from './full-disk.ts';
 import { makeTemporaryFolder } from './temporary-folder.ts';
 
 const MIB = 1_048_576;
@@ -17,8 +16,6 @@ const MIB = 1_048_576;
 const QUOTA_BYTES = 48 * MIB;
 /** etcd allocates 64 MiB at a time for its log, and keeps up to five such files. */
 const DISK_MIB = 1024;
-/** The member whose disk can be full. */
-const SMALL_DISK_MEMBER = 0;
 const FILLER_PREFIX = '/chaos-filler/';
 const FILLERS_MAX = 400;
 const STATUS_TIMEOUT_MS = 1000;
@@ -44,10 +41,7 @@ export async function startEtcdChaos(
       }
       return doors.map((door) => door.address);
     },
-    dataFolder: (member) => {
-      const isSmall = member === SMALL_DISK_MEMBER && typeof disk !== 'string';
-      return join(isSmall ? disk.folder : folder.path, `member-${member}`);
-    },
+    dataFolder: dataFolders(disk, folder.path),
   });
   stack.use(cluster);
   const version = await readVersion();
@@ -83,19 +77,13 @@ class EtcdChaos implements ChaosStore {
     this.#parts = parts;
     this.version = parts.version;
     this.members = parts.cluster.members;
-    this.missing = typeof disk === 'string' ? [`store disk full: ${disk}`] : [];
+    const onDisk = diskFaults(disk, this.members);
+    this.missing = onDisk.missing;
     this.faults = [
       { kind: 'store compacted', run: () => this.#compact() },
       { kind: 'store defragmented', run: ({ member }) => this.#defragment(member) },
       { kind: 'store out of space', run: ({ holdMs }) => this.#runOutOfSpace(holdMs) },
-      ...(typeof disk === 'string'
-        ? []
-        : [
-            {
-              kind: 'store disk full',
-              run: ({ holdMs }: { holdMs: number }) => this.#fillDisk(disk, holdMs),
-            },
-          ]),
+      ...onDisk.faults,
     ];
   }
 
@@ -191,17 +179,6 @@ class EtcdChaos implements ChaosStore {
       for (const { memberID, alarm } of alarms) {
         await this.#insist('/v3/maintenance/alarm', { action: 'DEACTIVATE', memberID, alarm });
       }
-    }
-  }
-
-  /** The member ends itself when it can't write; it is started again once there is room. */
-  async #fillDisk(disk: SmallDisk, holdMs: number): Promise<void> {
-    try {
-      await disk.fill();
-      await delay(holdMs);
-    } finally {
-      await disk.free();
-      await this.members[SMALL_DISK_MEMBER]?.restart();
     }
   }
 

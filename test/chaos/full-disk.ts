@@ -3,7 +3,9 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { ChaosStore, StoreFault, StoreMember } from './chaos-store.ts';
 import { makeTemporaryFolder } from './temporary-folder.ts';
 
 const run = promisify(execFile);
@@ -58,4 +60,37 @@ async function fillUp(path: string): Promise<void> {
 function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.trim().split('\n').at(-1) ?? text;
+}
+
+/** The number of the member whose disk can be full. */
+export const SMALL_DISK_MEMBER = 0;
+
+/** Where each member keeps its data: one of them on the small disk, if there is one. */
+export function dataFolders(disk: SmallDisk | string, other: string): (member: number) => string {
+  return (member) => {
+    const isSmall = member === SMALL_DISK_MEMBER && typeof disk !== 'string';
+    return join(isSmall ? disk.folder : other, `member-${member}`);
+  };
+}
+
+/**
+ * The fault of a full disk, or why it can't be made. The member ends itself when it can't write; it
+ * is started again once there is room.
+ */
+export function diskFaults(
+  disk: SmallDisk | string,
+  members: readonly StoreMember[],
+): Pick<ChaosStore, 'faults' | 'missing'> {
+  const kind = 'store disk full';
+  if (typeof disk === 'string') return { faults: [], missing: [`${kind}: ${disk}`] };
+  const fillAndFree: StoreFault['run'] = async ({ holdMs }) => {
+    try {
+      await disk.fill();
+      await delay(holdMs);
+    } finally {
+      await disk.free();
+      await members[SMALL_DISK_MEMBER]?.restart();
+    }
+  };
+  return { faults: [{ kind, run: fillAndFree }], missing: [] };
 }

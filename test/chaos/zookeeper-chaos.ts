@@ -1,7 +1,5 @@
 // ZooKeeper as a chaos campaign has it: three members, each of which reaches each other one through
 // proxies of its own, for the quorum and for elections.
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   startZooKeeperEnsemble,
   type ZooKeeperEnsemble,
@@ -9,13 +7,11 @@ import {
 } from '../support/zookeeper-server.ts';
 import type { ChaosStore, StoreFault } from './chaos-store.ts';
 import { FaultProxy, type LinkFault } from './fault-proxy.ts';
-import { mountSmallDisk, type SmallDisk } from './full-disk.ts';
+import { dataFolders, diskFaults, mountSmallDisk, type SmallDisk } from './full-disk.ts';
 import { makeTemporaryFolder } from './temporary-folder.ts';
 
 /** Enough for the logs and snapshots of a long campaign, little enough to be filled at once. */
 const DISK_MIB = 512;
-/** The member whose disk can be full. */
-const SMALL_DISK_MEMBER = 0;
 /** ZooKeeper writes ahead into space that it has taken before; it notices a full disk when that is used up. */
 const HEAP_MIB = 256;
 
@@ -43,10 +39,7 @@ export async function startZooKeeperChaos(): Promise<ChaosStore> {
       links.push({ between: [from, to], proxy });
       return Number(proxy.address.slice(proxy.address.indexOf(':') + 1));
     },
-    dataFolder: (member) => {
-      const isSmall = member === SMALL_DISK_MEMBER && typeof disk !== 'string';
-      return join(isSmall ? disk.folder : folder.path, `member-${member}`);
-    },
+    dataFolder: dataFolders(disk, folder.path),
   });
   stack.use(ensemble);
   const [first] = ensemble.members;
@@ -82,11 +75,9 @@ class ZooKeeperChaos implements ChaosStore {
     this.#parts = parts;
     this.version = parts.version;
     this.members = parts.ensemble.members;
-    this.missing = typeof disk === 'string' ? [`store disk full: ${disk}`] : [];
-    this.faults =
-      typeof disk === 'string'
-        ? []
-        : [{ kind: 'store disk full', run: ({ holdMs }) => this.#fillDisk(disk, holdMs) }];
+    const { faults, missing } = diskFaults(disk, this.members);
+    this.faults = faults;
+    this.missing = missing;
   }
 
   url(endpoints: readonly string[]): string {
@@ -112,16 +103,5 @@ class ZooKeeperChaos implements ChaosStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts.close();
-  }
-
-  /** The member ends itself when it can't write; it is started again once there is room. */
-  async #fillDisk(disk: SmallDisk, holdMs: number): Promise<void> {
-    try {
-      await disk.fill();
-      await delay(holdMs);
-    } finally {
-      await disk.free();
-      await this.members[SMALL_DISK_MEMBER]?.restart();
-    }
   }
 }
