@@ -32,7 +32,9 @@ describe('bad input never gets in (G9)', () => {
   test('an unknown flow is NOT_FOUND and names the flows that are registered', async () => {
     const error = await refusalOf(client.post('helo', { name: 'x' }));
     expect(error).toMatchObject({ code: 'NOT_FOUND', ids: { flow: 'helo' } });
-    expect(error.message).toBe('flow "helo" is not registered; registered: anything, broken, hello');
+    expect(error.message).toBe(
+      'flow "helo" is not registered; registered: anything, broken, hello',
+    );
   });
 
   test('an input that its schema refuses has one violation for each field', async () => {

@@ -43,7 +43,9 @@ describe('which flows can be posted to', () => {
   test('of many flows the error names the first ones, and says that there are more', async () => {
     for (let index = 10; index < 35; index += 1) await registerFlow(board, `many-${index}`, '');
     const error: unknown = await client.post('x', 1).catch((thrown: unknown) => thrown);
-    expect(String(error)).toMatch(/flow "x" is not registered; registered: changing, fresh, .*, …$/);
+    expect(String(error)).toMatch(
+      /flow "x" is not registered; registered: changing, fresh, .*, …$/,
+    );
     expect(String(error).split(', ')).toHaveLength(21);
   });
 });
