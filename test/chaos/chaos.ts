@@ -10,6 +10,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { systemClock } from '@holdfast/core';
+import { SignalEcho } from '@holdfast/worker';
 import { runCampaign } from './campaign.ts';
 import type { ChaosStoreKind } from './chaos-store.ts';
 import { formatReport } from './report.ts';
@@ -46,6 +48,7 @@ async function runHere(kind: ChaosStoreKind): Promise<void> {
     interrupt.abort();
   };
   process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
   process.once('disconnect', () => process.exit(INTERRUPTED_STATUS));
   console.log(`chaos: ${kind}, seed ${seed}`);
   const report = await runCampaign({
@@ -69,8 +72,12 @@ async function tell(report: CampaignReport): Promise<void> {
 
 async function runInChild(): Promise<void> {
   const child = fork(process.argv[1] ?? '', process.argv.slice(2), { detached: true });
+  // npm passes an interrupt on that the terminal has sent to this process already.
+  const echo = new SignalEcho(systemClock);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => child.kill('SIGTERM'));
+    process.on(signal, () => {
+      if (!echo.isEcho(signal)) child.kill('SIGTERM');
+    });
   }
   await once(child, 'exit');
   process.exitCode = child.exitCode ?? 1;
