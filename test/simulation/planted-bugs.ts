@@ -31,6 +31,14 @@ export const PLANTED_BUGS: Readonly<Record<string, Tamper>> = {
 
 export const NOTHING_PLANTED: Tamper = (commit) => commit;
 
+/** The bug of this name; without a name, none. Throws when there is no such bug. */
+export function tamperOf(name: string | undefined): Tamper {
+  if (name === undefined) return NOTHING_PLANTED;
+  const tamper = PLANTED_BUGS[name];
+  if (!tamper) throw new Error(`no planted bug is called ${name}`);
+  return tamper;
+}
+
 /** A checkpoint, or the end of an attempt by its own worker. */
 function isOfAttempt(commit: Commit): boolean {
   if (!commit.when.some(isFence) || isTakeover(commit)) return false;

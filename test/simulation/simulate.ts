@@ -4,8 +4,10 @@
 // `--seed`, runs that one, prints its history, and when a promise breaks looks for a smaller world in
 // which it breaks too. `--plant` breaks the board on purpose. Exit status 1 when a promise broke.
 import { parseArgs } from 'node:util';
-import { NOTHING_PLANTED, PLANTED_BUGS, type Tamper } from './planted-bugs.ts';
+import { PLANTED_BUGS, tamperOf } from './planted-bugs.ts';
+import { outcomeOf, runSeed } from './seeded-run.ts';
 import { type RunReport, runSimulation } from './simulated-run.ts';
+import { simulateSeeds } from './simulation-batch.ts';
 import { type PlanOutcome, runPlanOf, type SimulationPlan } from './simulation-plan.ts';
 import { SimulationSummary } from './simulation-summary.ts';
 
@@ -23,7 +25,8 @@ const SHRINK_MS = 60_000;
 const PROGRESS_MS = 10_000;
 
 interface Wanted {
-  readonly tamper: Tamper;
+  /** The bug to plant. */
+  readonly plant: string | undefined;
   readonly isJson: boolean;
   readonly stopsAtFirst: boolean;
   readonly work:
@@ -39,16 +42,15 @@ async function main(wanted: Wanted): Promise<void> {
   const startedMs = performance.now();
   const endMs =
     work.kind === 'minutes' ? startedMs + work.minutes * 60_000 : Number.POSITIVE_INFINITY;
-  let last = work.kind === 'seeds' ? work.last : Number.POSITIVE_INFINITY;
+  const last = work.kind === 'seeds' ? work.last : Number.POSITIVE_INFINITY;
   if (!wanted.isJson) console.log(`from seed ${work.first} on`);
   let toldMs = startedMs;
-  for (let seed = work.first; seed <= last && performance.now() < endMs; seed += 1) {
-    const report = await runSeed(seed, wanted.tamper);
+  for await (const report of simulateSeeds({ first: work.first, last, plant: wanted.plant })) {
     summary.add(report);
-    if (wanted.stopsAtFirst && summary.brokenSeeds.length > 0) last = seed;
-    if (wanted.isJson) continue;
-    if (report.violations.length > 0) tellViolations(report);
-    if (performance.now() - toldMs < PROGRESS_MS) continue;
+    if (!wanted.isJson && report.violations.length > 0) tellViolations(report);
+    if (wanted.stopsAtFirst && summary.brokenSeeds.length > 0) break;
+    if (performance.now() >= endMs) break;
+    if (wanted.isJson || performance.now() - toldMs < PROGRESS_MS) continue;
     toldMs = performance.now();
     console.log(summary.progress(toldMs - startedMs));
   }
@@ -58,24 +60,11 @@ async function main(wanted: Wanted): Promise<void> {
   if (summary.brokenSeeds.length > 0) process.exitCode = 1;
 }
 
-async function runSeed(
-  seed: number,
-  tamper: Tamper,
-  print?: (line: string) => void,
-): Promise<RunReport> {
-  let report: RunReport | undefined;
-  const run = async (plan: SimulationPlan): Promise<PlanOutcome> => {
-    report = await runSimulation({ seed, plan, tamper, print });
-    return outcomeOf(report);
-  };
-  await runPlanOf(seed, { shrinkMs: 0, run });
-  if (!report) throw new Error(`seed ${seed} was not run`);
-  return report;
-}
-
 /** Prints the history of one world; of the smallest that breaks too, when it breaks a promise. */
-async function replay(seed: number, { tamper }: Wanted): Promise<void> {
-  const report = await runSeed(seed, tamper, (line) => console.log(line));
+async function replay(seed: number, { plant }: Wanted): Promise<void> {
+  const tamper = tamperOf(plant);
+  const print = (line: string): void => console.log(line);
+  const report = await runSeed(seed, { tamper, print });
   console.log(`history ${report.digest}`);
   if (report.violations.length === 0) return console.log(`seed ${seed} held every promise`);
   tellViolations(report);
@@ -90,12 +79,7 @@ async function replay(seed: number, { tamper }: Wanted): Promise<void> {
   await runPlanOf(seed, { shrinkMs: SHRINK_MS, run });
   if (!smallest) return;
   console.log(`the smallest world found:\n${JSON.stringify(smallest, null, 2)}\nand its history:`);
-  const print = (line: string): void => console.log(line);
   tellViolations(await runSimulation({ seed, plan: smallest, tamper, print }));
-}
-
-function outcomeOf(report: RunReport): PlanOutcome {
-  return report.violations.length === 0 ? 'held' : 'broken';
 }
 
 function tellViolations({ seed, violations }: RunReport): void {
@@ -116,14 +100,13 @@ function readOptions(): Wanted | undefined {
       json: { type: 'boolean', default: false },
     },
   });
-  const tamper = values.plant === undefined ? NOTHING_PLANTED : PLANTED_BUGS[values.plant];
   const [first, last] = (values.seeds ?? '').split('-').map(Number);
   const base = {
-    tamper: tamper ?? NOTHING_PLANTED,
+    plant: values.plant,
     isJson: values.json,
     stopsAtFirst: values.first,
   };
-  if (!tamper) return undefined;
+  if (values.plant !== undefined && !(values.plant in PLANTED_BUGS)) return undefined;
   if (values.seed !== undefined) {
     const seed = Number(values.seed);
     return Number.isInteger(seed) ? { ...base, work: { kind: 'replay', seed } } : undefined;
