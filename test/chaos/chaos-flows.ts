@@ -13,6 +13,7 @@ import {
   unordered,
 } from '@holdfast/flow';
 import { z } from 'zod';
+import { callRecord } from '../support/call-record.ts';
 import type { LedgerRequest } from './ledger-service.ts';
 
 /** How often a task asks a ledger that does not answer, under the same key. */
@@ -22,6 +23,9 @@ const LEDGER_PAUSE_MS = 100;
 const RETRY: RetryOptions = { attempts: 5, backoff: { initialMs: 50, maxMs: 200 } };
 
 const input = { ledger: z.string(), workMs: z.number() };
+
+/** What the tasks have in common. */
+const common = { requires: input, retry: RETRY };
 
 /** What every flow of a campaign takes. */
 export interface ChaosInput {
@@ -36,16 +40,7 @@ async function tell(
   what: LedgerRequest['what'],
   ctx: CallContext,
 ): Promise<string> {
-  const request: LedgerRequest = {
-    what,
-    jobId: ctx.jobId,
-    task: ctx.task,
-    try: ctx.try,
-    attempt: ctx.attempt,
-    fence: ctx.fence.toString(),
-    key: ctx.idempotencyKey,
-    pid: process.pid,
-  };
+  const request: LedgerRequest = { what, ...callRecord(ctx) };
   return await send(ledger, JSON.stringify(request));
 }
 
@@ -79,15 +74,22 @@ async function actDeaf({ ledger, workMs }: ChaosInput, ctx: TaskContext): Promis
   await tell(ledger, 'effect', ctx);
 }
 
+/** Works, then gives what the task provides. */
+function working<Values extends ChaosInput, Provided>(
+  work: (input: ChaosInput, ctx: TaskContext) => Promise<void>,
+  provide: (values: Values) => Provided,
+): (values: Values, ctx: TaskContext) => Promise<Provided> {
+  return async (values, ctx) => {
+    await work(values, ctx);
+    return provide(values);
+  };
+}
+
 const only = task({
+  ...common,
   name: 'only',
-  requires: input,
   provides: { done: z.boolean() },
-  retry: RETRY,
-  async execute(values, ctx) {
-    await actDeaf(values, ctx);
-    return { done: true };
-  },
+  execute: working(actDeaf, () => ({ done: true })),
 });
 
 /** One task, which ignores its signal. */
@@ -98,36 +100,26 @@ export const chaosOne: Flow<ChaosInput, { done: boolean }> = flow({
 });
 
 const first = task({
+  ...common,
   name: 'first',
-  requires: input,
   provides: { a: z.number() },
-  retry: RETRY,
-  async execute(values, ctx) {
-    await act(values, ctx);
-    return { a: 1 };
-  },
+  execute: working(act, () => ({ a: 1 })),
 });
 
 const second = task({
+  ...common,
   name: 'second',
   requires: { ...input, a: z.number() },
   provides: { b: z.number() },
-  retry: RETRY,
-  async execute({ a, ...values }, ctx) {
-    await actDeaf(values, ctx);
-    return { b: a + 1 };
-  },
+  execute: working(actDeaf, ({ a }) => ({ b: a + 1 })),
 });
 
 const third = task({
+  ...common,
   name: 'third',
   requires: { ...input, b: z.number() },
   provides: { c: z.number() },
-  retry: RETRY,
-  async execute({ b, ...values }, ctx) {
-    await act(values, ctx);
-    return { c: b + 1 };
-  },
+  execute: working(act, ({ b }) => ({ c: b + 1 })),
 });
 
 /** Three tasks in a row. */
@@ -137,26 +129,9 @@ export const chaosSteps: Flow<ChaosInput, { a: number; b: number; c: number }> =
   body: linear('steps', first, second, third),
 });
 
-const north = task({
-  name: 'north',
-  requires: input,
-  retry: RETRY,
-  execute: (values, ctx) => act(values, ctx),
-});
-
-const east = task({
-  name: 'east',
-  requires: input,
-  retry: RETRY,
-  execute: (values, ctx) => act(values, ctx),
-});
-
-const south = task({
-  name: 'south',
-  requires: input,
-  retry: RETRY,
-  execute: (values, ctx) => act(values, ctx),
-});
+const north = task({ ...common, name: 'north', execute: act });
+const east = task({ ...common, name: 'east', execute: act });
+const south = task({ ...common, name: 'south', execute: act });
 
 /** Three tasks side by side. */
 export const chaosFan: Flow<ChaosInput, object> = flow({
@@ -170,9 +145,8 @@ export const chaosFlaky: Flow<ChaosInput, object> = flow({
   name: 'chaos-flaky',
   input: z.object(input),
   body: task({
+    ...common,
     name: 'flaky',
-    requires: input,
-    retry: RETRY,
     async execute(values, ctx) {
       await act(values, ctx);
       if (ctx.try === 1) throw new Error('the first try fails');
@@ -181,27 +155,20 @@ export const chaosFlaky: Flow<ChaosInput, object> = flow({
 });
 
 const book = task({
+  ...common,
   name: 'book',
-  requires: input,
   provides: { booked: z.boolean() },
-  retry: RETRY,
-  async execute(values, ctx) {
-    await act(values, ctx);
-    return { booked: true };
-  },
-  async revert({ ledger }, ctx) {
-    await note(ledger, 'revert', ctx);
-  },
+  execute: working(act, () => ({ booked: true })),
+  revert: ({ ledger }, ctx) => note(ledger, 'revert', ctx),
 });
 
 const charge = task({
   name: 'charge',
   requires: { ...input, booked: z.boolean() },
   retry: { attempts: 1 },
-  async execute({ booked: _booked, ...values }, ctx) {
-    await act(values, ctx);
+  execute: working(act, () => {
     throw new Error('the card is refused');
-  },
+  }),
 });
 
 /** Fails in its second task, and reverts its first. */

@@ -96,6 +96,21 @@ describe('who may call', () => {
       expect(String(error)).toContain('certificate');
     });
 
+    test.each([
+      { host: '127.0.0.1', outcome: /^in$/ },
+      { host: 'localhost', outcome: /^in$/ },
+      { host: '127.0.0.2', outcome: /does not match certificate's altnames/ },
+    ])('a client gets in if the certificate is good for $host', async ({ host, outcome }) => {
+      const { ca, serverCert, serverKey } = certificates;
+      const tls = { cert: await readFile(serverCert), key: await readFile(serverKey) };
+      await using server = createServer({ board, listen: { host: '0.0.0.0', port: 0 }, tls });
+      await server.start();
+      const address = server.address.replace('0.0.0.0', host);
+      const retry = { attempts: 1 };
+      await using client = createClient({ address, retry, tls: { ca: await readFile(ca) } });
+      expect(await client.flow('hello').then(() => 'in', String)).toMatch(outcome);
+    });
+
     test('where the server asks for a certificate, a client without one stays outside', async () => {
       const { ca, serverCert, serverKey, clientCert, clientKey } = certificates;
       const authority = await readFile(ca);

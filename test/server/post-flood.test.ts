@@ -1,9 +1,9 @@
 import { createClient } from '@holdfast/client';
-import type { Commit, CommitResult, Coord } from '@holdfast/coord';
+import type { CallOptions, Commit, CommitResult, Coord } from '@holdfast/coord';
 import { fromUnknown, LIMITS } from '@holdfast/core';
 import { createServer } from '@holdfast/server';
 import { describe, expect, test } from 'vitest';
-import { MemoryBoards, type ObservedBoard, registerFlow } from '../support/memory-board.ts';
+import { MemoryBoards, registerFlow } from '../support/memory-board.ts';
 
 const FLOW = 'hello';
 const ROOM = { postingJobs: 1000, postingBytes: 8_388_608 };
@@ -13,9 +13,9 @@ const JOBS_EACH = 100;
 describe('a flood of posts that the store does not take', () => {
   test('is turned away with advice to come back, and what was acknowledged is there', async () => {
     await using boards = new MemoryBoards();
-    const board = await boards.openBoard();
+    const store = new CommitGate();
+    const board = await boards.openBoard((coord) => store.before(coord));
     await registerFlow(board, FLOW, '');
-    const store = holdCommits(board);
     await using server = createServer({
       board,
       listen: { host: '127.0.0.1', port: 0 },
@@ -74,29 +74,36 @@ async function firstRefusals(
   });
 }
 
-/** Makes the store of a board hang at will: commits wait until they are released. */
-function holdCommits(board: ObservedBoard): {
-  readonly held: number;
-  hold(): void;
-  release(): void;
-} {
-  const { coord } = board.parts;
-  const commit = coord.commit.bind(coord);
-  let gate = Promise.withResolvers<void>();
-  gate.resolve();
-  let held = 0;
-  const slow = async (...args: Parameters<Coord['commit']>): Promise<CommitResult> => {
-    const [{ write }]: readonly [Commit, ...unknown[]] = args;
-    if (write.some(({ key }) => key.startsWith('spec/'))) held += 1;
-    await gate.promise;
-    return await commit(...args);
-  };
-  Object.assign(coord, { commit: slow });
-  return {
-    get held(): number {
-      return held;
-    },
-    hold: () => void (gate = Promise.withResolvers()),
-    release: () => gate.resolve(),
-  };
+/** Makes a store hang at will: commits wait until they are released. */
+class CommitGate {
+  /** Commits of posts that have come so far. */
+  held = 0;
+  #gate: Promise<void> = Promise.resolve();
+  #open: () => void = () => undefined;
+
+  hold(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = promise;
+    this.#open = resolve;
+  }
+
+  release(): void {
+    this.#open();
+  }
+
+  /** The store behind this gate. */
+  before(coord: Coord): Coord {
+    const commit = async (what: Commit, options?: CallOptions): Promise<CommitResult> => {
+      if (what.write.some(({ key }) => key.startsWith('spec/'))) this.held += 1;
+      await this.#gate;
+      return await coord.commit(what, options);
+    };
+    return new Proxy(coord, {
+      get(target, name) {
+        if (name === 'commit') return commit;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
 }

@@ -10,7 +10,7 @@
 //       monotonic one stands still while the machine is suspended. The store's time is true time.
 import type { Clock, Logger, Random, Timer } from '@holdfast/core';
 import { MAX_TIMER_MS } from '@holdfast/core';
-import type { Chance, Scheduled, SimulatedWorld } from './simulated-world.ts';
+import type { Chance, SimulatedWorld } from './simulated-world.ts';
 
 /** What a process may be: a worker serves jobs, a server answers producers. */
 export type ProcessKind = 'worker' | 'server';
@@ -131,7 +131,7 @@ export class SimulatedProcess {
   }
 
   /** Lets something reach the process after `delayMs` of true time. */
-  deliver(delayMs: number, run: () => void): Scheduled {
+  deliver(delayMs: number, run: () => void): Timer {
     const event: HeldEvent = { run, isTimer: false };
     this.#world.schedule(delayMs, () => this.#take(event));
     return { cancel: () => void (event.run = undefined) };

@@ -5,8 +5,9 @@
 // writes an `effect` line. What the ledger holds after a test is judged by ledger.ts.
 import { access, appendFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Flow, flow, linear, type TaskContext, task } from '@holdfast/flow';
+import { type Flow, flow, linear, type TaskContext, task, waitFor } from '@holdfast/flow';
 import { z } from 'zod';
+import { type CallRecord, callRecord } from './call-record.ts';
 
 const GATE_POLL_MS = 10;
 
@@ -19,15 +20,8 @@ const input = {
 };
 
 /** One line of the ledger. */
-export interface LedgerLine {
+export interface LedgerLine extends CallRecord {
   readonly what: 'start' | 'effect';
-  readonly jobId: string;
-  readonly task: string;
-  readonly try: number;
-  readonly attempt: number;
-  readonly fence: string;
-  readonly key: string;
-  readonly pid: number;
   readonly atUnixMs: number;
 }
 
@@ -38,17 +32,7 @@ interface LedgerInput {
 }
 
 async function note(path: string, what: LedgerLine['what'], ctx: TaskContext): Promise<void> {
-  const line: LedgerLine = {
-    what,
-    jobId: ctx.jobId,
-    task: ctx.task,
-    try: ctx.try,
-    attempt: ctx.attempt,
-    fence: ctx.fence.toString(),
-    key: ctx.idempotencyKey,
-    pid: process.pid,
-    atUnixMs: Date.now(),
-  };
+  const line: LedgerLine = { what, ...callRecord(ctx), atUnixMs: Date.now() };
   await appendFile(path, `${JSON.stringify(line)}\n`);
 }
 
@@ -138,4 +122,11 @@ export const poison: Flow<object, object> = flow({
       process.kill(process.pid, 'SIGKILL');
     },
   }),
+});
+
+/** Waits for a signal between its two tasks. */
+export const ledgerApproval: Flow<LedgerInput, { first: number; second: number }> = flow({
+  name: 'ledger-approval',
+  input: z.object(input),
+  body: linear('steps', one, waitFor('decision', { event: 'approved' }), two),
 });

@@ -40,12 +40,15 @@ export class MemoryBoards implements AsyncDisposable {
   readonly #store = createMemoryStore({ clock: systemClock });
   readonly #coords: Coord[] = [];
 
-  /** A board as a process of its own would have it, with the flow `hello` registered. */
-  async openBoard(): Promise<ObservedBoard> {
+  /**
+   * A board as a process of its own would have it, with the flow `hello` registered. `decorate` puts
+   * something between the board and its store.
+   */
+  async openBoard(decorate: (coord: Coord) => Coord = (coord) => coord): Promise<ObservedBoard> {
     const coord = openMemoryCoord(this.#store, SOURCE);
     await coord.start();
     this.#coords.push(coord);
-    const board = new ObservedBoard({ coord });
+    const board = new ObservedBoard({ coord: decorate(coord) });
     await registerFlow(board, 'hello', HELLO_SCHEMA);
     return board;
   }

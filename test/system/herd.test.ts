@@ -1,72 +1,145 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { Board } from '@holdfast/board';
-import { openStore } from '@holdfast/cli';
+import { Board, type Claim, type Member } from '@holdfast/board';
 import type { Coord } from '@holdfast/coord';
-import { encodeJson, LIMITS, silentLogger, systemClock, systemRandom } from '@holdfast/core';
-import { flow, task } from '@holdfast/flow';
-import { Worker } from '@holdfast/worker';
+import { openZooKeeperCoord } from '@holdfast/coord-zookeeper';
+import {
+  createWorkerId,
+  encodeJson,
+  LIMITS,
+  systemClock,
+  systemRandom,
+  VirtualClock,
+} from '@holdfast/core';
 import { expect, test } from 'vitest';
 import { eventually } from '../support/cluster.ts';
 import { startZooKeeper } from '../support/zookeeper-server.ts';
 
-const WORKERS = 50;
-const WINDOW_MS = 3000;
+const MEMBERS = 50;
 
 /**
- * Reads that one wake-up may cost a worker: the buckets of its lane and the head one, who is in the
- * fleet, the job, and once more after the pause in which the preferred worker goes first.
+ * Reads that one post may cost a member that gets nothing. It is woken by the post: which buckets its
+ * lane has, the head of the one, who is in the fleet. After the pause in which the preferred member goes
+ * first: the head, the buckets and the head again. And it is woken by the claim: those three once more.
  */
-const READS_PER_WAKE_UP = 8;
+const READS_OF_A_LOSER = 9;
 
-test('one post to a queue of 50 idle workers costs each of them a few reads, and one a claim', async () => {
+/** Of the one that claims: the first three, the job, and the three after its own claim has woken it. */
+const READS_OF_THE_WINNER = 7;
+
+/** Longer than what members know of buckets and fleet is good for, shorter than they go without looking. */
+const IDLE_MS = 3000;
+/** As long as the longest pause in which the preferred member goes first. */
+const YIELDED_MS = 30;
+
+/** A member that claims one job whenever it is woken, as an idle worker does. */
+interface IdleMember {
+  readonly coord: Coord;
+  readonly claims: readonly Claim[];
+  readonly isIdle: boolean;
+}
+
+test('one post to a queue of 50 idle members costs each of them a few reads, and one a claim', async () => {
   await using resources = new AsyncDisposableStack();
   const server = resources.use(await startZooKeeper());
-  const coords: Coord[] = [];
+  // Members go by a clock that stands still, so that nothing but what wakes them makes them read.
+  const clock = new VirtualClock();
   const openBoard = async (): Promise<Board> => {
-    const source = { clock: systemClock, random: systemRandom, logger: silentLogger };
-    const coord = await openStore(`zk://${server.endpoint}/herd`, source);
+    const source = { clock: systemClock, random: systemRandom };
+    const servers = [server.endpoint];
+    const coord = openZooKeeperCoord({ ...source, servers, prefix: '/herd', resyncMs: 600_000 });
     resources.use(coord);
-    coords.push(coord);
-    return new Board({ coord });
+    await coord.start();
+    return new Board({ coord, clock });
   };
-  const nothing = flow({ name: 'nothing', body: task({ name: 'only', execute: () => undefined }) });
   const producer = await openBoard();
-  await Promise.all(
-    Array.from({ length: WORKERS }, async (_, n) => {
-      const board = await openBoard();
-      const { coord } = board.parts;
-      const worker = new Worker({ board, coord, flows: [nothing], name: `w${n}` });
-      await worker.start();
-      resources.defer(() => worker.stop({ immediately: true }));
-    }),
+  const members = await Promise.all(
+    Array.from({ length: MEMBERS }, async (_, n) => idleMember(await openBoard(), n)),
   );
-  const reads = (): number => coords.reduce((sum, { stats }) => sum + stats.reads, 0);
-  const readsOfWindow = async (work: () => Promise<void>): Promise<number> => {
-    const before = reads();
-    const [, after] = await Promise.all([work(), delay(WINDOW_MS).then(reads)]);
-    return after - before;
+  /** ZooKeeper tells a client of a change before it shows it, so what was done before has woken all. */
+  const allAreWoken = async (): Promise<void> => {
+    await Promise.all(members.map(({ coord }) => coord.get(['barrier'])));
   };
-  await delay(WINDOW_MS); // Until all have joined and looked for the first time.
-  const idle = await readsOfWindow(async () => undefined);
-  const posted = await readsOfWindow(async () => {
-    const [result] = await producer.post([
-      {
-        flow: 'nothing',
-        input: encodeJson({}),
-        queue: 'default',
-        priority: LIMITS.priorityDefault,
-        maxAttempts: LIMITS.maxAttemptsDefault,
-        deadlines: {},
-        retentionMs: LIMITS.retentionDefaultMs,
-        labels: {},
-      },
-    ]);
-    if (result?.kind !== 'posted') throw new Error('the job was not posted');
-    await eventually('it has run', async () => {
-      return (await producer.getJob(result.id))?.status.phase.kind === 'succeeded';
+  const allAreIdle = async (): Promise<void> => {
+    await eventually('all claims have settled', async () => {
+      if (clock.pendingTimers > 0) await clock.advance(YIELDED_MS); // The pause is all they wait for.
+      return members.every(({ isIdle }) => isIdle);
     });
-  });
-  console.log(`herd: ${idle} reads while idle, ${posted} with one post, in ${WINDOW_MS} ms each`);
-  // What an idle fleet reads by itself differs a little from one window to the next.
-  expect(posted).toBeLessThan(idle * 1.2 + WORKERS * READS_PER_WAKE_UP);
+  };
+  const claimed = (): readonly Claim[] => members.flatMap(({ claims }) => claims);
+  await allAreWoken();
+  await allAreIdle();
+  await clock.advance(IDLE_MS);
+
+  const before = members.map(({ coord }) => coord.stats.reads);
+  const [posted] = await producer.post([
+    {
+      flow: 'nothing',
+      input: encodeJson({}),
+      queue: 'default',
+      priority: LIMITS.priorityDefault,
+      maxAttempts: LIMITS.maxAttemptsDefault,
+      deadlines: {},
+      retentionMs: LIMITS.retentionDefaultMs,
+      labels: {},
+    },
+  ]);
+  expect(posted?.kind).toBe('posted');
+  await eventually('the preferred member has it', async () => claimed().length > 0);
+  await allAreWoken();
+  await allAreIdle();
+  await allAreWoken();
+  await allAreIdle();
+
+  const barriers = 2;
+  const reads = members.map(({ coord }, n) => coord.stats.reads - (before[n] ?? 0) - barriers);
+  const winner = members.findIndex(({ claims }) => claims.length > 0);
+  console.log(`herd: ${reads.join(' ')} reads; member ${winner} has claimed`);
+  expect(claimed()).toHaveLength(1);
+  for (const [n, count] of reads.entries()) {
+    expect(count).toBeLessThanOrEqual(n === winner ? READS_OF_THE_WINNER : READS_OF_A_LOSER);
+  }
 });
+
+/** Joins the fleet; resolves once it watches and has looked for the first time. */
+async function idleMember(board: Board, n: number): Promise<IdleMember> {
+  const { coord, clock, random } = board.parts;
+  const session = await coord.openSession({ ttlMs: 30_000 });
+  const member: Member = await board.join(
+    {
+      id: createWorkerId(`m${n}`, { clock, random }),
+      host: 'test',
+      pid: 1,
+      queues: ['default'],
+      flows: ['nothing'],
+      concurrency: 1,
+      startedAtUnixMs: clock.nowUnixMs(),
+      leaseTtlMs: session.ttlMs,
+      version: '0.1.0',
+      isDraining: false,
+    },
+    session,
+  );
+  const claims: Claim[] = [];
+  let isWoken = false;
+  let claiming: Promise<void> | undefined;
+  const claim = async (): Promise<void> => {
+    while (isWoken) {
+      isWoken = false;
+      claims.push(...(await member.claim({ limit: 1 })));
+    }
+    claiming = undefined;
+  };
+  const wake = (): void => {
+    isWoken = true;
+    claiming ??= claim();
+  };
+  await member.watchReady(wake).armed;
+  wake();
+  await claiming;
+  return {
+    coord,
+    claims,
+    get isIdle() {
+      return claiming === undefined;
+    },
+  };
+}

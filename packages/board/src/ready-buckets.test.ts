@@ -1,3 +1,4 @@
+import { LIMITS } from '@holdfast/core';
 import { describe, expect, it } from 'vitest';
 import { listAll } from './job-reader.ts';
 import { bucketKey, lastPart } from './keys.ts';
@@ -54,6 +55,29 @@ describe('buckets of the ready index', () => {
     await fleet.clock.advance(OPEN_MS);
     await board.post([newJob()]);
     expect(await listAll(board.parts.coord, 'buckets/')).toHaveLength(3);
+  });
+
+  it('a process forgets a bucket whose time is over, even one whose opening hangs, and keeps the others', async () => {
+    await using fleet = new TestFleet();
+    let toHang = 1;
+    const board = await fleet.openBoard({}, (coord) =>
+      beforeCommits(coord, async () => {
+        toHang -= 1;
+        if (toHang >= 0) await new Promise(() => undefined);
+      }),
+    );
+    const bucketOf = async (flow: string): Promise<string> => {
+      const job = { queue: 'default', flow, priority: LIMITS.priorityDefault };
+      return (await board.parts.buckets.place(job, 'posted')).position.bucket;
+    };
+    void bucketOf('slow'); // Its answer never comes.
+    await fleet.clock.advance(OPEN_MS / 2);
+    const young = await bucketOf('young');
+    await fleet.clock.advance(OPEN_MS / 2);
+    const other = await bucketOf('other'); // Opening a bucket clears out what is too old.
+    await bucketOf('slow');
+    expect(await bucketOf('young')).toBe(young);
+    expect(await bucketOf('other')).toBe(other);
   });
 });
 

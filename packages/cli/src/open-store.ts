@@ -1,7 +1,9 @@
 // The one place that chooses a driver. Each driver is loaded only when it is used, so that nobody
 // pays for the client of a store that isn't theirs.
 import type { Coord } from '@holdfast/coord';
+import { withoutPassword } from '@holdfast/coord';
 import type { Clock, Logger, Random } from '@holdfast/core';
+import { InvalidArgumentError } from '@holdfast/core';
 import { parseStoreUrl, type StoreLocation } from './store-url.ts';
 
 /** What every driver takes. */
@@ -13,18 +15,31 @@ export interface StoreParts {
 
 /**
  * Opens and starts the store that `url` names; the caller stops it. A SQLite file is made, with its
- * folders, where it isn't there. Throws a StoreUrlError for a URL that can't be understood, and an
- * UnavailableError when the store can't be reached.
+ * folders, where it isn't there. Throws a StoreUrlError for a URL that can't be understood, an
+ * InvalidArgumentError naming the URL for one whose parts the driver refuses, such as a file that is
+ * no database, and an UnavailableError when the store can't be reached.
  */
 export async function openStore(url: string, parts: StoreParts): Promise<Coord> {
-  const coord = await createDriver(parseStoreUrl(url), parts);
   try {
-    await coord.start();
+    const coord = await createDriver(parseStoreUrl(url), parts);
+    await coord.start().catch(async (error: unknown) => {
+      await coord.stop();
+      throw error;
+    });
+    return coord;
   } catch (error) {
-    await coord.stop();
-    throw error;
+    throw error instanceof InvalidArgumentError ? ofUrl(error, url) : error;
   }
-  return coord;
+}
+
+/** A driver names its own options; whoever gave a URL knows the URL. */
+function ofUrl({ violations }: InvalidArgumentError, url: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    violations.map(({ field, description }) => ({
+      field: `the ${field} of store URL ${JSON.stringify(withoutPassword(url))}`,
+      description,
+    })),
+  );
 }
 
 async function createDriver(location: StoreLocation, parts: StoreParts): Promise<Coord> {

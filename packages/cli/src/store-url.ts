@@ -1,3 +1,4 @@
+import { withoutPassword } from '@holdfast/coord';
 import { StoreUrlError } from '@holdfast/core';
 
 /** A store, as its URL names it. */
@@ -118,5 +119,5 @@ function decode(url: string, text: string): string {
 }
 
 function refused(url: string, problem: string): StoreUrlError {
-  return new StoreUrlError(url.replace(/:\/\/[^@/]*@/, '://…@'), problem);
+  return new StoreUrlError(withoutPassword(url), problem);
 }

@@ -8,7 +8,6 @@
  */
 import {
   type ClientReadableStream,
-  credentials,
   type CallOptions as GrpcCallOptions,
   Client as GrpcClient,
   Metadata,
@@ -22,6 +21,7 @@ import {
   type Random,
 } from '@holdfast/core';
 import type { GrpcMethodDefinition, StatusReading } from '@holdfast/wire';
+import { channelCredentials } from './channel-credentials.ts';
 import type { CallOptions, ClientTls, RetrySettings } from './client-settings.ts';
 import { checkDeadline } from './client-settings.ts';
 import { isPassing, readGrpcError } from './grpc-call-error.ts';
@@ -71,7 +71,7 @@ export class Channel {
     this.clock = options.clock;
     this.random = options.random;
     this.retry = options.retry;
-    this.#grpc = new GrpcClient(options.address, channelCredentials(options.tls), {
+    this.#grpc = new GrpcClient(options.address, channelCredentials(options.address, options.tls), {
       'grpc.max_receive_message_length': RESPONSE_BYTES_MAX,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
@@ -206,14 +206,4 @@ function describeFailure(error: HoldfastError, path: string, deadlineMs: number)
     });
   }
   return error;
-}
-
-function channelCredentials(
-  tls: ClientTls | undefined,
-): ReturnType<typeof credentials.createInsecure> {
-  if (!tls) return credentials.createInsecure();
-  const [ca = null, key = null, cert = null] = [tls.ca, tls.key, tls.cert].map((pem) =>
-    pem === undefined ? null : Buffer.from(pem),
-  );
-  return credentials.createSsl(ca, key, cert);
 }

@@ -34,6 +34,13 @@ test.each(['', 'localhost', ':7070', 'host:port'])('address %j is refused', (add
   expect(() => createClient({ address })).toThrow('address');
 });
 
+test.each([
+  { missing: 'tls.cert', tls: { key: 'PEM' } },
+  { missing: 'tls.key', tls: { cert: 'PEM' } },
+])('TLS with a half of its own pair is refused, naming $missing', ({ missing, tls }) => {
+  expect(() => createClient({ address: '127.0.0.1:7070', tls })).toThrow(`${missing}: `);
+});
+
 test.each([0, -1, Number.NaN, 2 ** 31])('a deadline of %d ms is refused', (deadlineMs) => {
   expect(() => createClient({ address: '127.0.0.1:7070', deadlineMs })).toThrow(
     'is not allowed; allowed: more than 0 and at most 2147483647 ms',

@@ -4,7 +4,6 @@
 // answer. Only what is certain counts as "no": everything else is `unanswered`.
 import { status } from '@grpc/grpc-js';
 import {
-  staleCall,
   type UnansweredCall,
   unansweredCommit,
   unansweredRead,
@@ -19,6 +18,9 @@ export type CallFailureKind =
   | 'refused'
   /** The request may have been done. */
   | 'unanswered';
+
+/** The kind of store, for messages. */
+export const STORE = 'etcd';
 
 /** A failed call; does not leave this package, see {@link readError} and {@link commitError}. */
 export class CallFailure extends Error {
@@ -129,16 +131,9 @@ export function commitError(thrown: unknown): HoldfastError {
   return thrown.kind === 'unanswered' ? unansweredCommit(callOf(thrown)) : certainError(thrown);
 }
 
-/** What is told to a caller whose request waited for its turn as long as a call may take. */
-export function staleError(what: 'commit' | 'read'): UnavailableError {
-  return staleCall(STORE, what);
-}
-
 function callOf(cause: CallFailure): UnansweredCall {
   return { store: STORE, at: cause.endpoint, details: cause.details, cause };
 }
-
-const STORE = 'etcd';
 
 function certainError(failure: CallFailure): HoldfastError {
   if (failure.kind === 'unreachable') {

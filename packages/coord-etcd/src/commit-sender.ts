@@ -14,10 +14,10 @@
 //       no consequence.
 
 import type { Commit, CommitOutcome, CommitResult, Guard, Session, Write } from '@holdfast/coord';
-import { committedAt, guardHolds, readCommitAnswer, refusedBy } from '@holdfast/coord';
+import { committedAt, guardHolds, readCommitAnswer, refusedBy, staleCall } from '@holdfast/coord';
 import type { Clock } from '@holdfast/core';
 import { assert, HoldfastError } from '@holdfast/core';
-import { CallFailure, commitError, REFUSAL, staleError } from './call-failure.ts';
+import { CallFailure, commitError, REFUSAL, STORE } from './call-failure.ts';
 import type { EtcdSessions } from './etcd-sessions.ts';
 import { CALL_DEADLINE_MS, type EtcdTransport } from './etcd-transport.ts';
 import {
@@ -100,7 +100,7 @@ export class CommitSender {
       Promise.all(alone.map((commit) => this.#sendAlone(commit))),
     ]);
     const unsent = stale.map(
-      (): CommitOutcome => ({ kind: 'failed', error: staleError('commit') }),
+      (): CommitOutcome => ({ kind: 'failed', error: staleCall(STORE, 'commit') }),
     );
     const outcomes = [...answers.flat(), ...unsent];
     const byCommit = new Map<Commit, CommitOutcome | undefined>();

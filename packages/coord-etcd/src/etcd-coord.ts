@@ -20,16 +20,17 @@ import type {
   Watch,
 } from '@holdfast/coord';
 import {
+  cancelledRead,
   checkCommit,
   checkKeys,
-  checkNotCancelled,
   checkPrefix,
   checkRange,
+  DriverLife,
   GroupCommit,
 } from '@holdfast/coord';
 import type { Logger } from '@holdfast/core';
-import { HoldfastError, silentLogger, UnavailableError } from '@holdfast/core';
-import { readError } from './call-failure.ts';
+import { silentLogger } from '@holdfast/core';
+import { readError, STORE } from './call-failure.ts';
 import { CommitSender, MAX_TXN_OPS } from './commit-sender.ts';
 import { Compactor, DEFAULT_COMPACTION } from './compactor.ts';
 import { checkEtcdOptions, type EtcdCoordOptions, readTlsMaterial } from './etcd-options.ts';
@@ -100,11 +101,7 @@ class EtcdCoord implements Coord {
   readonly #logger: Logger;
   readonly #keys: KeySpace;
   readonly #encoder: KvEncoder;
-  #starting: Promise<Parts> | undefined;
-  #stopping: Promise<void> | undefined;
-  #parts: Parts | undefined;
-  #counted: CoordStats = { commits: 0, groups: 0, reads: 0 };
-  #reads = 0;
+  readonly #life: DriverLife<Parts>;
 
   constructor(options: EtcdCoordOptions) {
     const { prefix = DEFAULT_PREFIX, endpoints } = options;
@@ -113,29 +110,23 @@ class EtcdCoord implements Coord {
     this.#encoder = new KvEncoder(this.#keys.root);
     this.description = `etcd://${endpoints.join(',')}${prefix}`;
     this.#logger = (options.logger ?? silentLogger).child({ store: this.description });
+    this.#life = new DriverLife({
+      open: () => this.#open(),
+      close,
+      count: ({ group, sender }) => ({ commits: group.stats.commits, groups: sender.requests }),
+    });
   }
 
   get stats(): CoordStats {
-    if (!this.#parts) return { ...this.#counted, reads: this.#reads };
-    const { group, sender } = this.#parts;
-    return { commits: group.stats.commits, groups: sender.requests, reads: this.#reads };
+    return this.#life.stats;
   }
 
-  async start(): Promise<void> {
-    if (this.#stopping) throw notRunning('the store was stopped');
-    this.#starting ??= this.#open();
-    try {
-      this.#parts = await this.#starting;
-    } catch (error) {
-      // Whoever starts again tries afresh.
-      this.#starting = undefined;
-      throw error;
-    }
+  start(): Promise<void> {
+    return this.#life.start();
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#close();
-    return this.#stopping;
+    return this.#life.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -144,10 +135,10 @@ class EtcdCoord implements Coord {
 
   async get(keys: readonly Key[], options?: CallOptions): Promise<ReadonlyMap<Key, Entry>> {
     checkKeys(keys, this.limits);
-    const { reads } = this.#running(options);
+    const { reads } = this.#life.running(options);
     const wanted = [...new Set(keys)];
     if (wanted.length === 0) return new Map();
-    this.#reads += 1;
+    this.#life.countRead();
     const answer = await reads.get(wanted, options);
     const found = new Map<Key, Entry>();
     for (const key of wanted) {
@@ -159,10 +150,10 @@ class EtcdCoord implements Coord {
 
   async list(range: ListRange, options?: CallOptions): Promise<Page> {
     checkRange(range, this.limits);
-    const { transport } = this.#running(options);
+    const { transport } = this.#life.running(options);
     const keyRange = this.#keys.listRange(range);
     if (!keyRange) return { entries: [], more: false, visited: 0 };
-    this.#reads += 1;
+    this.#life.countRead();
     const request = this.#encoder.range(keyRange, range.limit);
     const answer = await reading(transport.unary('range', request, options), options);
     const { keys, more, count } = decodeRangeReply(answer);
@@ -171,29 +162,22 @@ class EtcdCoord implements Coord {
 
   async commit(commit: Commit, options?: CallOptions): Promise<CommitResult> {
     checkCommit(commit, this.limits);
-    const { group, sender } = this.#running(options);
+    const { group, sender } = this.#life.running(options);
     return group.commit(sender.prepare(commit), options);
   }
 
   watch(prefix: string, wake: () => void): Watch {
     checkPrefix(prefix, this.limits);
-    return this.#running().watches.watch(prefix, wake);
+    return this.#life.running().watches.watch(prefix, wake);
   }
 
   async openSession({ ttlMs }: { readonly ttlMs: number }): Promise<Session> {
-    return this.#running().sessions.open(ttlMs);
+    return this.#life.running().sessions.open(ttlMs);
   }
 
   #entry(stored: StoredKey): Entry {
     const { key, value, modRevision } = stored;
     return { key: this.#keys.fromStore(key), value, version: modRevision };
-  }
-
-  #running(options?: CallOptions): Parts {
-    if (this.#stopping) throw notRunning('the store was stopped');
-    if (!this.#parts) throw notRunning('the store was not started yet');
-    checkNotCancelled(options);
-    return this.#parts;
   }
 
   async #open(): Promise<Parts> {
@@ -237,20 +221,16 @@ class EtcdCoord implements Coord {
     const reads = new ReadBatch({ transport, encoder: this.#encoder, clock });
     return { transport, sessions, watches, sender, group, reads, compactor };
   }
+}
 
-  async #close(): Promise<void> {
-    const parts = await this.#starting?.catch(() => undefined); // `start` has told its caller.
-    if (!parts) return;
-    parts.sessions.stop();
-    // All are told to stop at once. Only commits on their way are waited for: how they end is worth
-    // knowing. Closing the connection ends the rest.
-    const isQuiet = Promise.all([parts.reads.close(), parts.compactor?.stop()]);
-    await Promise.all([parts.watches.close(), parts.group.close()]);
-    parts.transport.close();
-    await isQuiet;
-    this.#counted = this.stats;
-    this.#parts = undefined;
-  }
+async function close(parts: Parts): Promise<void> {
+  parts.sessions.stop();
+  // All are told to stop at once. Only commits on their way are waited for: how they end is worth
+  // knowing. Closing the connection ends the rest.
+  const isQuiet = Promise.all([parts.reads.close(), parts.compactor?.stop()]);
+  await Promise.all([parts.watches.close(), parts.group.close()]);
+  parts.transport.close();
+  await isQuiet;
 }
 
 /** The value as its reader may keep and change it: reads that shared a request may share its bytes. */
@@ -264,12 +244,6 @@ async function reading<Answer>(answer: Promise<Answer>, options?: CallOptions): 
     return await answer;
   } catch (error) {
     if (!options?.signal?.aborted) throw readError(error);
-    throw new HoldfastError('CANCELLED', 'the caller gave up before etcd answered', {
-      cause: error,
-    });
+    throw cancelledRead(STORE, error);
   }
-}
-
-function notRunning(what: string): UnavailableError {
-  return new UnavailableError(what);
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
+import { checkHostPorts, checkWhole } from '@holdfast/coord';
 import type { Clock, Logger, Random } from '@holdfast/core';
 import { InvalidArgumentError } from '@holdfast/core';
 import type { CompactionOptions } from './compactor.ts';
@@ -34,31 +35,11 @@ export interface EtcdCoordOptions {
   readonly resyncMs?: number | undefined;
 }
 
-const ENDPOINT_PATTERN = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
-/** What an endpoint may be, in words for error messages. */
-export const ENDPOINT_RULE =
-  'HOST:PORT, where HOST is a name, an IPv4 address or an IPv6 address in brackets, and PORT is 1 to 65535';
-const MAX_PORT = 65_535;
 const MAX_REVISIONS = 10_000_000;
-
-/** True for a well-formed HOST:PORT. */
-export function isEndpoint(text: string): boolean {
-  const port = Number(ENDPOINT_PATTERN.exec(text)?.[1] ?? 0);
-  return port >= 1 && port <= MAX_PORT;
-}
 
 /** Throws {@link InvalidArgumentError} for the first option that is out of bounds. */
 export function checkEtcdOptions(options: EtcdCoordOptions): void {
-  if (options.endpoints.length === 0) {
-    throw new InvalidArgumentError('endpoints', { value: '', allowed: 'at least one HOST:PORT' });
-  }
-  for (const [index, endpoint] of options.endpoints.entries()) {
-    if (isEndpoint(endpoint)) continue;
-    throw new InvalidArgumentError(`endpoints[${index}]`, {
-      value: endpoint,
-      allowed: ENDPOINT_RULE,
-    });
-  }
+  checkHostPorts('endpoints', options.endpoints);
   if (options.auth?.user === '') {
     throw new InvalidArgumentError('auth.user', { value: '', allowed: 'the name of a user' });
   }
@@ -99,17 +80,4 @@ async function readPem(field: string, path: string | undefined): Promise<Buffer 
   }
   if (content.includes('-----BEGIN ')) return content;
   throw new InvalidArgumentError(field, { value: path, allowed: 'a file in PEM form' });
-}
-
-function checkWhole(
-  field: string,
-  value: number | undefined,
-  [least, most]: readonly [number, number],
-): void {
-  if (value === undefined) return;
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new InvalidArgumentError(field, {
-    value,
-    allowed: `a whole number from ${least} to ${most}`,
-  });
 }

@@ -5,9 +5,9 @@
 // as if it were alive. So no write is safe because of it; a holder guards on its session's key.
 
 import type { Session } from '@holdfast/coord';
-import { checkSessionTtl, SessionLease } from '@holdfast/coord';
+import { checkSessionTtl, requireSession, SessionLease } from '@holdfast/coord';
 import type { Clock, Logger } from '@holdfast/core';
-import { assert, InvalidArgumentError, SessionLostError } from '@holdfast/core';
+import { assert } from '@holdfast/core';
 import { CallFailure, REFUSAL, readError } from './call-failure.ts';
 import { CALL_DEADLINE_MS, type EtcdTransport } from './etcd-transport.ts';
 
@@ -69,20 +69,7 @@ export class EtcdSessions {
    * InvalidArgumentError when it was not opened here.
    */
   leaseOf(session: Session): bigint {
-    const held = this.#known.get(session);
-    if (!held) {
-      throw new InvalidArgumentError('session', {
-        value: session.id,
-        allowed: 'a session that the same store opened',
-      });
-    }
-    if (!session.isTrusted()) {
-      throw new SessionLostError(
-        `session ${session.id} is closed or lost; nothing was written, open a new one`,
-        { ids: { session: session.id } },
-      );
-    }
-    return held.leaseId;
+    return requireSession(session, this.#known.get(session)).leaseId;
   }
 
   /** etcd said, in answer to a commit, that the lease of this session is gone. */

@@ -11,8 +11,7 @@ import type {
   Page,
   Version,
 } from '@holdfast/coord';
-import { committedAt, guardHolds, refusedBy } from '@holdfast/coord';
-import { SessionLostError } from '@holdfast/core';
+import { committedAt, guardHolds, refusedBy, sessionEnded } from '@holdfast/coord';
 import { keyRangeOf } from './key-range.ts';
 
 const COLUMNS = 'SELECT key, value, version FROM entry';
@@ -81,7 +80,7 @@ export class EntryTable {
     const changed: Key[] = [];
     const outcomes = group.map((commit): CommitOutcome => {
       const lost = this.#missingSession(commit);
-      if (lost !== undefined) return { kind: 'failed', error: sessionGoneError(lost) };
+      if (lost !== undefined) return { kind: 'failed', error: sessionEnded(lost) };
       const failed = commit.when.find((guard) => !this.#holds(guard));
       if (failed) return { kind: 'verdict', result: refusedBy(failed) };
       if (commit.write.length > 0) revision += 1n;
@@ -142,11 +141,4 @@ function toEntry(row: Record<string, unknown>): Entry {
     value: row['value'] as Uint8Array,
     version: row['version'] as Version,
   };
-}
-
-function sessionGoneError(id: string): SessionLostError {
-  return new SessionLostError(
-    `session ${id} has ended, so nothing of the commit was written; open a new session`,
-    { ids: { session: id } },
-  );
 }

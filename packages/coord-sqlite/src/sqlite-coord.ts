@@ -37,6 +37,8 @@ import {
   checkSessionTtl,
   GroupCommit,
   SessionLease,
+  storeNotStarted,
+  storeStopped,
   WatchSet,
 } from '@holdfast/coord';
 import type { Clock, Logger, Random, Timer } from '@holdfast/core';
@@ -49,7 +51,6 @@ import {
   silentLogger,
   systemClock,
   systemRandom,
-  UnavailableError,
 } from '@holdfast/core';
 import { EntryTable } from './entry-table.ts';
 import { ForeignChanges } from './foreign-changes.ts';
@@ -167,7 +168,7 @@ class SqliteCoord implements Coord {
   }
 
   start(): Promise<void> {
-    if (this.#stopped) return Promise.reject(notRunningError());
+    if (this.#stopped) return Promise.reject(storeStopped());
     this.#started ??= this.#start().catch((error: unknown) => {
       this.#started = undefined; // It may be tried again.
       throw error;
@@ -335,12 +336,12 @@ class SqliteCoord implements Coord {
 
   /** The tables while the file is open; group commits in flight still need it after `stop` was called. */
   #open(): Tables {
-    if (!this.#tables) throw notRunningError();
+    if (!this.#tables) throw this.#stopped ? storeStopped() : storeNotStarted();
     return this.#tables;
   }
 
   #running(): Tables {
-    if (this.#stopped) throw notRunningError();
+    if (this.#stopped) throw storeStopped();
     return this.#open();
   }
 }
@@ -351,8 +352,4 @@ function checkPath(path: string): string {
     throw new InvalidArgumentError('path', { value: path, allowed: 'the path of a file' });
   }
   return resolve(path);
-}
-
-function notRunningError(): UnavailableError {
-  return new UnavailableError('the store is not running: it was not started yet, or was stopped');
 }

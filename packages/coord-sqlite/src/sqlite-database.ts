@@ -16,7 +16,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { CallOptions } from '@holdfast/coord';
-import { checkNotCancelled } from '@holdfast/coord';
+import { checkNotCancelled, storeStopped } from '@holdfast/coord';
 import type { Clock, Random } from '@holdfast/core';
 import { fromUnknown, jitter, OutcomeUnknownError, sleep, UnavailableError } from '@holdfast/core';
 import { LockTurns } from './lock-turns.ts';
@@ -164,7 +164,7 @@ export class SqliteDatabase {
 
   #attempt<Result>(statements: () => Result): Result {
     const connection = this.#connection;
-    if (!connection) throw stoppedError();
+    if (!connection) throw storeStopped();
     connection.begin.run();
     let result: Result;
     try {
@@ -189,7 +189,7 @@ export class SqliteDatabase {
     let waitedMs = 0;
     for (let delayMs = BUSY_WAIT_MIN_MS; ; delayMs = Math.min(delayMs * 2, BUSY_WAIT_MAX_MS)) {
       checkNotCancelled(options);
-      if (this.#closing.signal.aborted) throw stoppedError();
+      if (this.#closing.signal.aborted) throw storeStopped();
       try {
         return attempt();
       } catch (error) {
@@ -234,10 +234,6 @@ function useWriteAheadLog(db: DatabaseSync, path: string): void {
 function rollBack({ db, rollback }: Connection): void {
   // After some errors, such as a full disk, SQLite has rolled back by itself.
   if (db.isTransaction) rollback.run();
-}
-
-function stoppedError(): UnavailableError {
-  return new UnavailableError('the store was stopped');
 }
 
 function busyTooLongError(path: string, limitMs: number, cause: unknown): UnavailableError {

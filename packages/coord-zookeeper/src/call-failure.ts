@@ -3,7 +3,6 @@
 // What matters for a commit is one question: can it have happened? So failures are sorted by the
 // answer. Only what is certain counts as "no": everything else is `unanswered`.
 import {
-  staleCall,
   type UnansweredCall,
   unansweredCommit,
   unansweredRead,
@@ -21,6 +20,9 @@ export type CallFailureKind =
   | 'refused'
   /** The request may have been done. */
   | 'unanswered';
+
+/** The kind of store, for messages. */
+export const STORE = 'ZooKeeper';
 
 /** A failed call; does not leave this package, see {@link readError} and {@link commitError}. */
 export class CallFailure extends Error {
@@ -54,16 +56,9 @@ export function commitError(thrown: unknown): HoldfastError {
   return thrown.kind === 'unanswered' ? unansweredCommit(callOf(thrown)) : certainError(thrown);
 }
 
-/** What is told to a caller whose request waited for its turn as long as a call may take. */
-export function staleError(what: 'commit' | 'read'): UnavailableError {
-  return staleCall(STORE, what);
-}
-
 function callOf(cause: CallFailure): UnansweredCall {
   return { store: STORE, at: cause.servers, details: cause.message, cause };
 }
-
-const STORE = 'ZooKeeper';
 
 function certainError(failure: CallFailure): HoldfastError {
   switch (failure.kind) {

@@ -12,7 +12,7 @@
 //       commit is acknowledged. All sessions of a commit belong to this process, so whoever ends between
 //       the two is this process, and then all of them do.
 import type { Commit, CommitOutcome, CommitResult, Guard, Key, Write } from '@holdfast/coord';
-import { readCommitAnswer } from '@holdfast/coord';
+import { readCommitAnswer, staleCall } from '@holdfast/coord';
 import type { Clock } from '@holdfast/core';
 import {
   HoldfastError,
@@ -20,7 +20,7 @@ import {
   PayloadTooLargeError,
   UnavailableError,
 } from '@holdfast/core';
-import { CallFailure, commitError, staleError } from './call-failure.ts';
+import { CallFailure, commitError, STORE } from './call-failure.ts';
 import {
   type CommitPlan,
   guessedKeys,
@@ -105,7 +105,8 @@ export class CommitSender {
   async #outcomeOf(commit: Commit, staleAtMs: number): Promise<CommitOutcome> {
     try {
       if (!(commit instanceof PreparedCommit)) throw new TypeError('the commit was not prepared');
-      if (commit.handedInAtMs < staleAtMs) return { kind: 'failed', error: staleError('commit') }; // I2
+      if (commit.handedInAtMs < staleAtMs)
+        return { kind: 'failed', error: staleCall(STORE, 'commit') }; // I2
       return { kind: 'verdict', result: await this.#commit(commit) };
     } catch (error) {
       return { kind: 'failed', error: commitError(error) };

@@ -7,16 +7,15 @@
 //
 // Invariants:
 //   R1. Every read is written after a `sync` that was written after the read was asked for.
-//   R2. At most MAX_IN_FLIGHT reads are on their way and MAX_QUEUED wait; one that waited longer than
-//       a call may take fails instead of being sent.
+//   R2. At most MAX_IN_FLIGHT reads are on their way and MAX_QUEUED wait, in a ReadQueue.
 //
 // NOT guaranteed: a leader that was cut off from the others answers a `sync` until it notices, within
 // `syncLimit` ticks. A client of that side may read what was overwritten meanwhile on the other one.
 // Its commits fail: they need the majority.
-import type { CallOptions } from '@holdfast/coord';
+import type { CallOptions, QueuedRead } from '@holdfast/coord';
+import { ReadQueue } from '@holdfast/coord';
 import type { Clock } from '@holdfast/core';
-import { HoldfastError, UnavailableError } from '@holdfast/core';
-import { CallFailure, readError, staleError } from './call-failure.ts';
+import { CallFailure, readError, STORE } from './call-failure.ts';
 import type { MainConnection } from './main-connection.ts';
 import {
   decodeMultiReadReply,
@@ -32,12 +31,7 @@ import { CALL_DEADLINE_MS } from './zookeeper-link.ts';
 const MAX_IN_FLIGHT = 256;
 const MAX_QUEUED = 100_000;
 
-interface Pending {
-  readonly request: Buffer;
-  /** On the monotonic clock. */
-  readonly askedAtMs: number;
-  settle(outcome: readonly ReadResult[] | HoldfastError): void;
-}
+type Pending = QueuedRead<Buffer, readonly ReadResult[]>;
 
 export interface NodeReaderOptions {
   /** HOST:PORT of each server, for messages. */
@@ -52,42 +46,32 @@ export interface NodeReaderOptions {
 export class NodeReader {
   readonly #options: NodeReaderOptions;
   readonly #sync: Buffer;
-  readonly #queue = new Set<Pending>();
+  readonly #queue: ReadQueue<Buffer, readonly ReadResult[]>;
   #inFlight = 0;
   #sending: Promise<void> | undefined;
-  #isClosed = false;
 
   constructor(options: NodeReaderOptions) {
+    const { clock } = options;
     this.#options = options;
+    this.#queue = new ReadQueue({
+      store: STORE,
+      maxQueued: MAX_QUEUED,
+      maxWaitMs: CALL_DEADLINE_MS,
+      clock,
+    });
     this.#sync = encodeSync(options.rootPath);
   }
 
   /** One result for each of `reads`: what was found, or `noNode`. Rejects like `Coord.get`. */
-  read(reads: readonly Read[], { signal }: CallOptions = {}): Promise<readonly ReadResult[]> {
-    if (this.#isClosed) return Promise.reject(closedError());
-    if (this.#queue.size >= MAX_QUEUED) return Promise.reject(fullError());
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => pending.settle(cancelledError(signal));
-      const pending: Pending = {
-        request: encodeMultiRead(reads),
-        askedAtMs: this.#options.clock.monotonicMs(),
-        settle: (outcome) => {
-          this.#queue.delete(pending);
-          signal?.removeEventListener('abort', onAbort);
-          if (outcome instanceof HoldfastError) reject(outcome);
-          else resolve(outcome);
-        },
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#queue.add(pending);
-      this.#pump();
-    });
+  read(reads: readonly Read[], options?: CallOptions): Promise<readonly ReadResult[]> {
+    const results = this.#queue.ask(encodeMultiRead(reads), options);
+    this.#pump();
+    return results;
   }
 
   /** Fails the reads that wait. Those on their way end with the connection. */
   close(): void {
-    this.#isClosed = true;
-    for (const pending of this.#queue) pending.settle(closedError());
+    this.#queue.close();
   }
 
   /** Sends what waits, once what the present turn of the event loop asks for is there too. */
@@ -104,31 +88,16 @@ export class NodeReader {
     try {
       await connection.link();
     } catch (error) {
-      const failure = readError(error);
-      for (const pending of [...this.#queue]) pending.settle(failure);
+      this.#queue.fail(readError(error));
       return;
     }
-    const batch = this.#takeBatch();
+    let room = MAX_IN_FLIGHT - this.#inFlight;
+    const batch = this.#queue.take(() => room-- > 0); // R2
     if (batch.length === 0) return;
     const synced = connection.request(OP.sync, this.#sync); // R1
     for (const pending of batch) void this.#answer(pending, synced); // Tells its failures to its caller.
     // A failed `sync` is told by each read of the batch.
     await Promise.allSettled([synced]);
-  }
-
-  #takeBatch(): Pending[] {
-    const batch: Pending[] = [];
-    const staleAtMs = this.#options.clock.monotonicMs() - CALL_DEADLINE_MS;
-    for (const pending of this.#queue) {
-      if (this.#inFlight + batch.length >= MAX_IN_FLIGHT) break;
-      if (pending.askedAtMs < staleAtMs) {
-        pending.settle(staleError('read'));
-        continue;
-      }
-      this.#queue.delete(pending);
-      batch.push(pending);
-    }
-    return batch;
   }
 
   /** A node that is not there is a result; anything else that went wrong with one fails the read. */
@@ -155,21 +124,4 @@ export class NodeReader {
       this.#pump();
     }
   }
-}
-
-function closedError(): UnavailableError {
-  return new UnavailableError('the store was stopped');
-}
-
-function cancelledError(signal: AbortSignal | undefined): HoldfastError {
-  return new HoldfastError('CANCELLED', 'the caller gave up before ZooKeeper answered', {
-    cause: signal?.reason,
-  });
-}
-
-function fullError(): HoldfastError {
-  return new HoldfastError(
-    'RESOURCE_EXHAUSTED',
-    `${MAX_QUEUED} reads wait for ZooKeeper already, which is the limit; ask less at a time, or try again after a pause`,
-  );
 }

@@ -23,13 +23,13 @@ import type {
 import {
   checkCommit,
   checkKeys,
-  checkNotCancelled,
   checkPrefix,
   checkRange,
+  DriverLife,
   GroupCommit,
 } from '@holdfast/coord';
 import type { Logger } from '@holdfast/core';
-import { silentLogger, UnavailableError } from '@holdfast/core';
+import { silentLogger } from '@holdfast/core';
 import { CallFailure, readError } from './call-failure.ts';
 import { CommitSender } from './commit-sender.ts';
 import { DirectoryBook } from './directory-book.ts';
@@ -108,11 +108,7 @@ class ZooKeeperCoord implements Coord {
   readonly #logger: Logger;
   readonly #layout: KeyLayout;
   readonly #acl: Buffer;
-  #starting: Promise<Parts> | undefined;
-  #stopping: Promise<void> | undefined;
-  #parts: Parts | undefined;
-  #counted: CoordStats = { commits: 0, groups: 0, reads: 0 };
-  #reads = 0;
+  readonly #life: DriverLife<Parts>;
 
   constructor(options: ZooKeeperCoordOptions) {
     const { prefix = DEFAULT_PREFIX, servers, auth } = options;
@@ -121,29 +117,23 @@ class ZooKeeperCoord implements Coord {
     this.#acl = encodeAcl(auth !== undefined);
     this.description = `zk://${servers.join(',')}${prefix}`;
     this.#logger = (options.logger ?? silentLogger).child({ store: this.description });
+    this.#life = new DriverLife({
+      open: () => this.#open(),
+      close,
+      count: ({ group: { stats } }) => ({ commits: stats.commits, groups: stats.groups }),
+    });
   }
 
   get stats(): CoordStats {
-    if (!this.#parts) return { ...this.#counted, reads: this.#reads };
-    const { commits, groups } = this.#parts.group.stats;
-    return { commits, groups, reads: this.#reads };
+    return this.#life.stats;
   }
 
-  async start(): Promise<void> {
-    if (this.#stopping) throw notRunning('the store was stopped');
-    this.#starting ??= this.#open();
-    try {
-      this.#parts = await this.#starting;
-    } catch (error) {
-      // Whoever starts again tries afresh.
-      this.#starting = undefined;
-      throw error;
-    }
+  start(): Promise<void> {
+    return this.#life.start();
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#close();
-    return this.#stopping;
+    return this.#life.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -152,10 +142,10 @@ class ZooKeeperCoord implements Coord {
 
   async get(keys: readonly Key[], options?: CallOptions): Promise<ReadonlyMap<Key, Entry>> {
     checkKeys(keys, this.limits);
-    const { reader } = this.#running(options);
+    const { reader } = this.#life.running(options);
     const wanted = [...new Set(keys)];
     if (wanted.length === 0) return new Map();
-    this.#reads += 1;
+    this.#life.countRead();
     const paths = wanted.map((key) => this.#layout.locate(key).path);
     const results = await reader.read(
       paths.map((path) => ({ kind: 'data', path })),
@@ -171,31 +161,24 @@ class ZooKeeperCoord implements Coord {
 
   async list(range: ListRange, options?: CallOptions): Promise<Page> {
     checkRange(range, this.limits);
-    const { listing } = this.#running(options);
-    this.#reads += 1;
+    const { listing } = this.#life.running(options);
+    this.#life.countRead();
     return await listing.page(range, options);
   }
 
   async commit(commit: Commit, options?: CallOptions): Promise<CommitResult> {
     checkCommit(commit, this.limits);
-    const { group, sender } = this.#running(options);
+    const { group, sender } = this.#life.running(options);
     return group.commit(sender.prepare(commit), options);
   }
 
   watch(prefix: string, wake: () => void): Watch {
     checkPrefix(prefix, this.limits);
-    return this.#running().watches.watch(prefix, wake);
+    return this.#life.running().watches.watch(prefix, wake);
   }
 
   async openSession({ ttlMs }: { readonly ttlMs: number }): Promise<Session> {
-    return this.#running().sessions.open(ttlMs);
-  }
-
-  #running(options?: CallOptions): Parts {
-    if (this.#stopping) throw notRunning('the store was stopped');
-    if (!this.#parts) throw notRunning('the store was not started yet');
-    checkNotCancelled(options);
-    return this.#parts;
+    return this.#life.running().sessions.open(ttlMs);
   }
 
   async #open(): Promise<Parts> {
@@ -257,21 +240,13 @@ class ZooKeeperCoord implements Coord {
       }
     }
   }
-
-  async #close(): Promise<void> {
-    const parts = await this.#starting?.catch(() => undefined); // `start` has told its caller.
-    if (!parts) return;
-    // Only commits on their way are waited for: how they end is worth knowing.
-    parts.watches.close();
-    parts.reader.close();
-    const isQuiet = parts.group.close();
-    await Promise.all([isQuiet, parts.sessions.stop()]);
-    await parts.connection.stop();
-    this.#counted = this.stats;
-    this.#parts = undefined;
-  }
 }
 
-function notRunning(what: string): UnavailableError {
-  return new UnavailableError(what);
+async function close(parts: Parts): Promise<void> {
+  // Only commits on their way are waited for: how they end is worth knowing.
+  parts.watches.close();
+  parts.reader.close();
+  const isQuiet = parts.group.close();
+  await Promise.all([isQuiet, parts.sessions.stop()]);
+  await parts.connection.stop();
 }

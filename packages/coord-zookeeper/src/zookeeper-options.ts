@@ -1,3 +1,4 @@
+import { checkHostPorts, checkWhole } from '@holdfast/coord';
 import type { Clock, Logger, Random } from '@holdfast/core';
 import { InvalidArgumentError } from '@holdfast/core';
 
@@ -30,27 +31,9 @@ export const DEFAULT_DIAL_TIMEOUT_MS = 3000;
 export const DEFAULT_TICK_TIME_MS = 2000;
 export const TICK_TIME_BOUNDS: readonly [number, number] = [10, 60_000];
 
-const SERVER_PATTERN = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
-/** What a server may be, in words for error messages. */
-export const SERVER_RULE =
-  'HOST:PORT, where HOST is a name, an IPv4 address or an IPv6 address in brackets, and PORT is 1 to 65535';
-const MAX_PORT = 65_535;
-
-/** True for a well-formed HOST:PORT. */
-export function isServer(text: string): boolean {
-  const port = Number(SERVER_PATTERN.exec(text)?.[1] ?? 0);
-  return port >= 1 && port <= MAX_PORT;
-}
-
 /** Throws {@link InvalidArgumentError} for the first option that is out of bounds. */
 export function checkZooKeeperOptions(options: ZooKeeperCoordOptions): void {
-  if (options.servers.length === 0) {
-    throw new InvalidArgumentError('servers', { value: '', allowed: 'at least one HOST:PORT' });
-  }
-  for (const [index, server] of options.servers.entries()) {
-    if (isServer(server)) continue;
-    throw new InvalidArgumentError(`servers[${index}]`, { value: server, allowed: SERVER_RULE });
-  }
+  checkHostPorts('servers', options.servers);
   const user = options.auth?.user;
   if (user !== undefined && (user === '' || user.includes(':'))) {
     throw new InvalidArgumentError('auth.user', {
@@ -61,17 +44,4 @@ export function checkZooKeeperOptions(options: ZooKeeperCoordOptions): void {
   checkWhole('dialTimeoutMs', options.dialTimeoutMs, [100, 60_000]);
   checkWhole('tickTimeMs', options.tickTimeMs, TICK_TIME_BOUNDS);
   checkWhole('resyncMs', options.resyncMs, [10, 600_000]);
-}
-
-function checkWhole(
-  field: string,
-  value: number | undefined,
-  [least, most]: readonly [number, number],
-): void {
-  if (value === undefined) return;
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new InvalidArgumentError(field, {
-    value,
-    allowed: `a whole number from ${least} to ${most}`,
-  });
 }

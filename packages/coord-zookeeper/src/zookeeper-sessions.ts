@@ -16,15 +16,9 @@
 //       is known to have been told of.
 //   S2. A session that is not trusted any more is ended: its connection would keep it alive for ever.
 import type { Session } from '@holdfast/coord';
-import { checkSessionTtl, SessionLease } from '@holdfast/coord';
+import { checkSessionTtl, requireSession, SessionLease, storeStopped } from '@holdfast/coord';
 import type { Clock, Logger, Random } from '@holdfast/core';
-import {
-  assert,
-  InvalidArgumentError,
-  SessionLostError,
-  sleep,
-  UnavailableError,
-} from '@holdfast/core';
+import { assert, InvalidArgumentError, sleep } from '@holdfast/core';
 import { CallFailure, readError } from './call-failure.ts';
 import { encodeSync, OP } from './messages.ts';
 import { CALL_DEADLINE_MS, ZooKeeperLink } from './zookeeper-link.ts';
@@ -107,20 +101,7 @@ export class ZooKeeperSessions {
    * when it was not opened here.
    */
   held(session: Session): HeldSession {
-    const held = this.#known.get(session);
-    if (!held) {
-      throw new InvalidArgumentError('session', {
-        value: session.id,
-        allowed: 'a session that the same store opened',
-      });
-    }
-    if (!session.isTrusted()) {
-      throw new SessionLostError(
-        `session ${session.id} is closed or lost; nothing was written, open a new one`,
-        { ids: { session: session.id } },
-      );
-    }
-    return held;
+    return requireSession(session, this.#known.get(session));
   }
 
   /**
@@ -159,7 +140,7 @@ export class ZooKeeperSessions {
     });
     try {
       await link.connected(dialTimeoutMs);
-      if (this.#isStopped) throw new UnavailableError('the store was stopped');
+      if (this.#isStopped) throw storeStopped();
       if (link.sessionTimeoutMs < ttlMs) throw tooLong(ttlMs, link.sessionTimeoutMs);
     } catch (error) {
       // A session that was granted unheard lapses by itself.

@@ -30,8 +30,9 @@ describe('the URL of a ZooKeeper', () => {
     ['zk://me:%zz@a:1', 'malformed percent'],
     ['zk://a:1/zookeeper', 'the prefix "/zookeeper"'],
     ['zk://a:1/b/', 'no slash at the end'],
-    ['zk://a:1?tick=0', 'only parameter is tick'],
-    ['zk://a:1?tls=on', 'only parameter is tick'],
+    ['zk://a:1?tick=0', 'tick is the servers'],
+    ['zk://a:1?tick=2s', 'tick is the servers'],
+    ['zk://a:1?tls=on', 'the parameter "tls" is none of: tick'],
     ['zks://a:1', 'no TLS'],
   ])('%s is refused, and told why', (url, problem) => {
     expect(() => parseZooKeeperUrl(url)).toThrow(StoreUrlError);

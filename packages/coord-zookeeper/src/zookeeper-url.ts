@@ -1,11 +1,7 @@
-import { StoreUrlError } from '@holdfast/core';
+import type { RefuseUrl } from '@holdfast/coord';
+import { refusing, splitStoreUrl } from '@holdfast/coord';
 import { isPrefix, PREFIX_RULE } from './key-layout.ts';
-import {
-  isServer,
-  SERVER_RULE,
-  TICK_TIME_BOUNDS,
-  type ZooKeeperCoordOptions,
-} from './zookeeper-options.ts';
+import { TICK_TIME_BOUNDS, type ZooKeeperCoordOptions } from './zookeeper-options.ts';
 
 /** The part of the options that a URL can tell. */
 export type ZooKeeperUrlOptions = Pick<
@@ -13,7 +9,14 @@ export type ZooKeeperUrlOptions = Pick<
   'servers' | 'prefix' | 'auth' | 'tickTimeMs'
 >;
 
-const URL_PATTERN = /^zk:\/\/(?:([^/?#]*)@)?([^/?#@]*)(\/[^?#]*)?(?:\?([^#]*))?$/;
+const FORM = {
+  scheme: 'zk',
+  store: 'a ZooKeeper',
+  member: 'server',
+  isPrefix,
+  prefixRule: PREFIX_RULE,
+  parameters: ['tick'],
+} as const;
 
 /**
  * Reads `zk://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…][/PREFIX][?tick=MILLISECONDS]`.
@@ -23,60 +26,22 @@ const URL_PATTERN = /^zk:\/\/(?:([^/?#]*)@)?([^/?#@]*)(\/[^?#]*)?(?:\?([^#]*))?$
  * the password.
  */
 export function parseZooKeeperUrl(url: string): ZooKeeperUrlOptions {
-  const fail = (problem: string): never => {
-    throw new StoreUrlError(withoutPassword(url), problem);
-  };
+  const refuse = refusing(url);
   if (/^zks:/i.test(url)) {
-    return fail('connections to ZooKeeper have no TLS of their own; use zk:// to a local stunnel');
+    refuse('connections to ZooKeeper have no TLS of their own; use zk:// to a local stunnel');
   }
-  const match = URL_PATTERN.exec(url);
-  if (!match) return fail('it does not have the form of a ZooKeeper URL');
-  const [, userInfo, hosts = '', path = '', query = ''] = match;
-  const servers = hosts.split(',');
-  for (const server of servers) {
-    if (!isServer(server)) fail(`the server ${JSON.stringify(server)} is not ${SERVER_RULE}`);
-  }
-  const options: { -readonly [Name in keyof ZooKeeperUrlOptions]: ZooKeeperUrlOptions[Name] } = {
-    servers,
-  };
-  if (path !== '' && path !== '/') {
-    if (!isPrefix(path)) fail(`the prefix ${JSON.stringify(path)} is not ${PREFIX_RULE}`);
-    options.prefix = path;
-  }
-  if (userInfo !== undefined) options.auth = parseUserInfo(userInfo, fail);
-  if (query !== '') options.tickTimeMs = parseTick(query, fail);
-  return options;
+  const { members, prefix, auth, parameters } = splitStoreUrl(url, FORM);
+  if (auth?.user.includes(':')) refuse('the name of a user has no colon in it');
+  const tick = parameters.get('tick');
+  const tickTimeMs = tick === undefined ? undefined : parseTick(tick, refuse);
+  return { servers: members, prefix, auth, tickTimeMs };
 }
 
-type Fail = (problem: string) => never;
-
-function parseUserInfo(text: string, fail: Fail): { user: string; password: string } {
-  const cut = text.indexOf(':');
-  if (cut < 1) fail('before the @ stands USER:PASSWORD');
-  const user = decodePercent(text.slice(0, cut), fail);
-  if (user.includes(':')) fail('the name of a user has no colon in it');
-  return { user, password: decodePercent(text.slice(cut + 1), fail) };
-}
-
-function parseTick(query: string, fail: Fail): number {
+function parseTick(text: string, refuse: RefuseUrl): number {
   const [least, most] = TICK_TIME_BOUNDS;
-  const tick = Number(/^tick=(\d+)$/.exec(query)?.[1] ?? Number.NaN);
+  const tick = Number(/^\d+$/.exec(text)?.[0] ?? Number.NaN);
   if (tick >= least && tick <= most) return tick;
-  return fail(
-    `the only parameter is tick, the servers' tickTime, in milliseconds from ${least} to ${most}`,
+  return refuse(
+    `tick is the servers' tickTime, a whole number of milliseconds from ${least} to ${most}`,
   );
-}
-
-function decodePercent(text: string, fail: Fail): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // The only way to fail is a malformed escape.
-    return fail('user or password has a malformed percent escape');
-  }
-}
-
-/** The URL as error messages may show it. */
-function withoutPassword(url: string): string {
-  return url.replace(/^([a-z]+:\/\/[^:/?#]*):.*@/i, '$1:***@');
 }

@@ -4,6 +4,7 @@
 // request refused here has changed nothing and cost no round trip.
 import { InvalidArgumentError, PayloadTooLargeError } from '@holdfast/core';
 import type { Commit, CoordLimits, Guard, Key, ListRange, Write } from './coord.ts';
+import { checkWhole } from './option-checks.ts';
 
 /** The shortest session a store has to offer, in milliseconds. */
 export const MIN_SESSION_TTL_MS = 1000;
@@ -88,12 +89,7 @@ export function checkRange(range: ListRange, limits: CoordLimits): void {
   checkPrefix(range.prefix, limits);
   if (range.after !== undefined) checkKey(range.after, 'after', limits);
   if (range.before !== undefined) checkKey(range.before, 'before', limits);
-  if (!Number.isInteger(range.limit) || range.limit < 1 || range.limit > limits.maxPageEntries) {
-    throw new InvalidArgumentError('limit', {
-      value: range.limit,
-      allowed: `a whole number from 1 to ${limits.maxPageEntries}`,
-    });
-  }
+  checkWhole('limit', range.limit, [1, limits.maxPageEntries]);
 }
 
 /** Checks the prefix of a `list` or a `watch`; an empty one means every key. */

@@ -28,6 +28,8 @@ export type {
   Watch,
   Write,
 } from './coord.ts';
+export type { DriverLifeOptions } from './driver-life.ts';
+export { DriverLife } from './driver-life.ts';
 export type { CommitOutcome, GroupCommitOptions, GroupCommitStats } from './group-commit.ts';
 export { GroupCommit } from './group-commit.ts';
 export { compareKeys } from './key-order.ts';
@@ -35,15 +37,25 @@ export type { MemoryCoordOptions } from './memory-coord.ts';
 export { openMemoryCoord } from './memory-coord.ts';
 export type { ChangeListener } from './memory-store.ts';
 export { createMemoryStore, MemoryStore } from './memory-store.ts';
+export { checkHostPorts, checkWhole } from './option-checks.ts';
+export type { QueuedRead, ReadQueueOptions } from './read-queue.ts';
+export { ReadQueue } from './read-queue.ts';
 export type { LeaseStore, SessionLeaseOptions } from './session-lease.ts';
 export { SessionLease, trustMarginMs } from './session-lease.ts';
 export type { UnansweredCall } from './store-errors.ts';
 export {
+  cancelledRead,
   readCommitAnswer,
+  requireSession,
+  sessionEnded,
   staleCall,
+  storeNotStarted,
+  storeStopped,
   unansweredCommit,
   unansweredRead,
   unexpectedFailure,
 } from './store-errors.ts';
+export type { RefuseUrl, StoreUrl, StoreUrlForm } from './store-url.ts';
+export { refusing, splitStoreUrl, withoutPassword } from './store-url.ts';
 export type { WatchSetOptions } from './watch-set.ts';
 export { DEFAULT_RESYNC_MS, WatchSet } from './watch-set.ts';

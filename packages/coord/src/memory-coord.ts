@@ -4,7 +4,7 @@
 // MemoryStore, so that several handles, each standing for a process, can share them. A handle that is
 // stopped acts like a process that died: its sessions lapse when their time is over.
 import type { Clock, Logger, Random } from '@holdfast/core';
-import { SessionLostError, UnavailableError } from '@holdfast/core';
+import { SessionLostError } from '@holdfast/core';
 import { checkNotCancelled } from './call-options.ts';
 import {
   checkCommit,
@@ -30,6 +30,7 @@ import type {
 import { type CommitOutcome, GroupCommit } from './group-commit.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { SessionLease } from './session-lease.ts';
+import { storeNotStarted, storeStopped } from './store-errors.ts';
 import { WatchSet } from './watch-set.ts';
 
 /** The limits of the memory driver: as strict as those of a real store. */
@@ -91,7 +92,7 @@ class MemoryCoord implements Coord {
   }
 
   async start(): Promise<void> {
-    if (this.#state === 'stopped') throw notRunningError('stopped');
+    if (this.#state === 'stopped') throw storeStopped();
     if (this.#state === 'started') return;
     this.#state = 'started';
     this.#unsubscribe = this.#store.subscribe((keys) => {
@@ -174,13 +175,8 @@ class MemoryCoord implements Coord {
   }
 
   #checkCall(options?: CallOptions): void {
-    if (this.#state !== 'started') throw notRunningError(this.#state);
+    if (this.#state === 'new') throw storeNotStarted();
+    if (this.#state === 'stopped') throw storeStopped();
     checkNotCancelled(options);
   }
-}
-
-function notRunningError(state: 'new' | 'stopped'): UnavailableError {
-  return new UnavailableError(
-    state === 'new' ? 'the store was not started yet' : 'the store was stopped',
-  );
 }

@@ -3,11 +3,12 @@
 // It owns the state and the expiry of sessions by its clock. It does not group commits, keep sessions
 // alive or know of handles. Every method is one instant: nothing happens within it but what it does.
 import type { Clock, Random, Timer } from '@holdfast/core';
-import { createUniqueId, SessionLostError } from '@holdfast/core';
+import { createUniqueId } from '@holdfast/core';
 import { committedAt, guardHolds, refusedBy } from './commit-result.ts';
 import type { Commit, Entry, Key, ListRange, Page, Version } from './coord.ts';
 import type { CommitOutcome } from './group-commit.ts';
 import { compareKeys } from './key-order.ts';
+import { sessionEnded } from './store-errors.ts';
 
 interface Cell {
   readonly value: Uint8Array;
@@ -76,7 +77,7 @@ export class MemoryStore {
     for (const write of commit.write) {
       const id = write.kind === 'put' ? write.session?.id : undefined;
       if (id !== undefined && !this.#sessions.has(id)) {
-        return { kind: 'failed', error: sessionGoneError(id) };
+        return { kind: 'failed', error: sessionEnded(id) };
       }
     }
     const failed = commit.when.find(
@@ -203,11 +204,4 @@ export function createMemoryStore(options: { readonly clock: Clock }): MemorySto
 function toEntry(key: Key, cell: Cell): Entry {
   // A copy, because what a caller does to it must not reach the store.
   return { key, value: cell.value.slice(), version: cell.version };
-}
-
-function sessionGoneError(id: string): SessionLostError {
-  return new SessionLostError(
-    `session ${id} has ended, so nothing of the commit was written; open a new session`,
-    { ids: { session: id } },
-  );
 }

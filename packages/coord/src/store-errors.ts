@@ -1,6 +1,13 @@
-// The words in which drivers of stores across a network tell their callers what became of a call, so
-// that the same failure reads the same on every store.
-import { HoldfastError, OutcomeUnknownError, UnavailableError } from '@holdfast/core';
+// The words in which drivers tell their callers what became of a call, so that the same failure reads
+// the same on every store.
+import {
+  HoldfastError,
+  InvalidArgumentError,
+  OutcomeUnknownError,
+  SessionLostError,
+  UnavailableError,
+} from '@holdfast/core';
+import type { Session } from './coord.ts';
 
 /** A call without an answer. */
 export interface UnansweredCall {
@@ -47,6 +54,47 @@ export function staleCall(store: string, what: 'commit' | 'read'): UnavailableEr
   return new UnavailableError(
     `a ${what} was not sent, because it waited too long for those before it; ` +
       `${store} answers slowly or not at all, so try again after a pause`,
+  );
+}
+
+/** What is told to a caller who gave up on a read; `cause` is why. */
+export function cancelledRead(store: string, cause: unknown): HoldfastError {
+  return new HoldfastError('CANCELLED', `the caller gave up before ${store} answered`, { cause });
+}
+
+/** What is told to callers of a driver before its start. */
+export function storeNotStarted(): UnavailableError {
+  return new UnavailableError('the store was not started yet');
+}
+
+/** What is told to callers of a driver that was stopped. */
+export function storeStopped(): UnavailableError {
+  return new UnavailableError('the store was stopped');
+}
+
+/** What is told to a caller whose commit puts keys with a session that the store has ended. */
+export function sessionEnded(id: string): SessionLostError {
+  return new SessionLostError(
+    `session ${id} has ended, so nothing of the commit was written; open a new session`,
+    { ids: { session: id } },
+  );
+}
+
+/**
+ * What a driver holds of a session that a commit puts keys with. Throws InvalidArgumentError when it
+ * holds nothing, because another store opened it, and SessionLostError when the session is over.
+ */
+export function requireSession<Held>(session: Session, held: Held | undefined): Held {
+  if (held === undefined) {
+    throw new InvalidArgumentError('session', {
+      value: session.id,
+      allowed: 'a session that the same store opened',
+    });
+  }
+  if (session.isTrusted()) return held;
+  throw new SessionLostError(
+    `session ${session.id} is closed or lost; nothing was written, open a new one`,
+    { ids: { session: session.id } },
   );
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sleep } from './clock.ts';
+import { createSeededRandom } from './random.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 describe('the virtual clock', () => {
@@ -19,6 +20,48 @@ describe('the virtual clock', () => {
     expect(log).toEqual(['first@10', 'then@10', 'second@10', 'nested@15', 'late@20']);
     expect(clock.nowUnixMs()).toBe(30);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('keeps thousands of timers in order, cancelled ones left out', async () => {
+    const clock = new VirtualClock();
+    const random = createSeededRandom(7);
+    const fired: { readonly dueMs: number; readonly index: number }[] = [];
+    const expected: { readonly dueMs: number; readonly index: number }[] = [];
+    for (let index = 0; index < 5000; index += 1) {
+      const dueMs = Math.floor(random.next() * 1000);
+      const timer = clock.startTimer(dueMs, () => void fired.push({ dueMs, index }));
+      if (index % 3 === 0) timer.cancel();
+      else expected.push({ dueMs, index });
+    }
+    expect(clock.pendingTimers).toBe(expected.length);
+    await clock.advance(1000);
+    expect(fired).toEqual(expected.toSorted((a, b) => a.dueMs - b.dueMs));
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('cancelling a timer twice, or once it has fired, changes nothing', async () => {
+    const clock = new VirtualClock();
+    const [early, late] = [10, 20].map((dueMs) => clock.startTimer(dueMs, () => undefined));
+    await clock.advance(10);
+    early?.cancel();
+    expect(clock.pendingTimers).toBe(1);
+    late?.cancel();
+    late?.cancel();
+    expect(clock.pendingTimers).toBe(0);
+    expect(await clock.advanceToNextTimer()).toBe(false);
+    expect(clock.monotonicMs()).toBe(10);
+  });
+
+  it('advances until something holds, and no further, or for as long as it was given', async () => {
+    const clock = new VirtualClock();
+    const log: number[] = [];
+    for (const dueMs of [10, 20, 20, 30]) clock.startTimer(dueMs, () => void log.push(dueMs));
+    expect(await clock.advanceUntil(() => true, 100)).toBe(true);
+    expect(clock.monotonicMs()).toBe(0);
+    expect(await clock.advanceUntil(() => log.includes(20), 100)).toBe(true);
+    expect([clock.monotonicMs(), log]).toEqual([20, [10, 20]]);
+    expect(await clock.advanceUntil(() => log.length === 9, 15)).toBe(false);
+    expect([clock.monotonicMs(), log]).toEqual([35, [10, 20, 20, 30]]);
   });
 
   it('a jump of wall time fires nothing', async () => {

@@ -1,10 +1,5 @@
 import type { Clock, Timer } from './clock.ts';
-
-interface PendingTimer {
-  readonly dueMs: number;
-  readonly sequence: number;
-  readonly callback: () => void;
-}
+import { type PendingTimer, TimerHeap } from './timer-heap.ts';
 
 /**
  * A clock that moves only when told to, for tests and simulations.
@@ -17,7 +12,8 @@ export class VirtualClock implements Clock {
   #elapsedMs = 0;
   #sequence = 0;
   #startUnixMs: number;
-  readonly #timers = new Set<PendingTimer>();
+  #pendingTimers = 0;
+  readonly #timers = new TimerHeap();
 
   /** @param startUnixMs wall time at the start, default 2026-01-01T00:00:00Z. */
   constructor(startUnixMs: number = Date.UTC(2026, 0, 1)) {
@@ -39,13 +35,14 @@ export class VirtualClock implements Clock {
       sequence: this.#sequence,
       callback,
     };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
+    this.#timers.push(timer);
+    this.#pendingTimers += 1;
+    return { cancel: () => void this.#takeCallback(timer) };
   }
 
   /** How many timers wait to fire. */
   get pendingTimers(): number {
-    return this.#timers.size;
+    return this.#pendingTimers;
   }
 
   /** Moves wall time alone, as an operator or a time daemon would; no timer fires by it. */
@@ -55,37 +52,46 @@ export class VirtualClock implements Clock {
 
   /** Moves time forward by `byMs`, firing every timer that comes due on the way. */
   async advance(byMs: number): Promise<void> {
-    const untilMs = this.#elapsedMs + byMs;
+    await this.advanceUntil(() => false, byMs);
+  }
+
+  /**
+   * Moves time forward until `isDone` holds, which is asked before the first timer and after each, by
+   * at most `limitMs`. True as soon as it holds, with the time at which it came to hold; false when it
+   * never did, with the whole time passed.
+   */
+  async advanceUntil(isDone: () => boolean, limitMs: number): Promise<boolean> {
+    const untilMs = this.#elapsedMs + limitMs;
     await settleMicrotasks();
-    for (let next = this.#nextTimer(untilMs); next; next = this.#nextTimer(untilMs)) {
-      this.#timers.delete(next);
+    while (!isDone()) {
+      const next = this.#timers.peek();
+      if (!next || next.dueMs > untilMs) {
+        this.#elapsedMs = untilMs;
+        return false;
+      }
+      this.#timers.pop();
       this.#elapsedMs = Math.max(this.#elapsedMs, next.dueMs);
-      next.callback();
+      this.#takeCallback(next)?.();
       await settleMicrotasks();
     }
-    this.#elapsedMs = untilMs;
+    return true;
   }
 
   /** Moves time to the next timer and fires it. False when no timer waits. */
   async advanceToNextTimer(): Promise<boolean> {
     await settleMicrotasks();
-    const next = this.#nextTimer(Number.POSITIVE_INFINITY);
+    const next = this.#timers.peek();
     if (!next) return false;
     await this.advance(Math.max(0, next.dueMs - this.#elapsedMs));
     return true;
   }
 
-  #nextTimer(untilMs: number): PendingTimer | undefined {
-    let best: PendingTimer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.dueMs > untilMs) continue;
-      const isEarlier =
-        !best ||
-        timer.dueMs < best.dueMs ||
-        (timer.dueMs === best.dueMs && timer.sequence < best.sequence);
-      if (isEarlier) best = timer;
-    }
-    return best;
+  /** A timer that has fired or was cancelled has no callback any more, so that it counts once. */
+  #takeCallback(timer: PendingTimer): (() => void) | undefined {
+    const { callback } = timer;
+    if (callback) this.#pendingTimers -= 1;
+    timer.callback = undefined;
+    return callback;
   }
 }
 

@@ -11,7 +11,8 @@
 //       the outside world; the board's fences refuse late writes anyway.
 //   M2. A draining member takes no new job. One that a claim under way still brings is handed back
 //       unstarted.
-//   M3. A membership that ends in order has ended every job it held, each by one commit.
+//   M3. A membership that ends in order has ended every job it held, each by one commit. Told to stop
+//       immediately it doesn't look for claims whose answers were lost: their jobs are taken over.
 import { Caretaker, type Claim, type Inbox, type Member, RECONCILE_MS } from '@holdfast/board';
 import type { Session } from '@holdfast/coord';
 import {
@@ -53,8 +54,8 @@ export class Membership {
   readonly #lost = new AbortController();
   readonly #drain = new AbortController();
   readonly #settled = new AbortController();
-  /** Cancels of jobs that a claim under way may be about to bring. */
-  readonly #earlyCancels = new Set<string>();
+  /** News of jobs that a claim under way may be about to bring. */
+  readonly #earlyNews = new Set<string>();
 
   constructor(parts: WorkerParts, session: Session, member: Member) {
     this.id = member.id;
@@ -117,7 +118,8 @@ export class Membership {
     const settled = new AbortController();
     const enough = AbortSignal.any([immediately, this.#lost.signal, settled.signal]);
     const timeout = sleep(clock, drainTimeoutMs, { signal: enough });
-    await this.#claimLoop.lookUp({ signal: enough }); // What it brings is handed back (M2).
+    // M3. What it brings is handed back (M2).
+    if (!enough.aborted) await this.#claimLoop.lookUp({ signal: enough });
     void this.#untilIdle().then(() => settled.abort());
     const lookingUp = this.#keepLookingUp(enough);
     await timeout;
@@ -188,7 +190,7 @@ export class Membership {
 
   #takeAll(claims: readonly Claim[]): void {
     for (const claim of claims) this.#take(claim);
-    this.#earlyCancels.clear();
+    this.#earlyNews.clear();
   }
 
   #take(claim: Claim): void {
@@ -205,7 +207,7 @@ export class Membership {
       },
       claim,
     );
-    if (this.#earlyCancels.has(`${run.jobId}/${run.attempt}`)) run.cancel(CANCEL_REASON);
+    if (this.#earlyNews.has(`${run.jobId}/${run.attempt}`)) run.look();
     if (this.#drain.signal.aborted) run.handBack(HAND_BACK_REASON); // M2
     this.#runs.set(run.jobId, run);
     const running = run.run().finally(() => {
@@ -218,10 +220,10 @@ export class Membership {
   }
 
   #act(inbox: Inbox): void {
-    for (const { jobId, attempt } of inbox.cancel) {
+    for (const { jobId, attempt } of inbox.news) {
       const run = this.#runs.get(jobId);
-      if (run?.attempt === attempt) run.cancel(CANCEL_REASON);
-      else if (this.#claimLoop.isClaiming) this.#earlyCancels.add(`${jobId}/${attempt}`);
+      if (run?.attempt === attempt) run.look();
+      else if (this.#claimLoop.isClaiming) this.#earlyNews.add(`${jobId}/${attempt}`);
     }
     if (inbox.drain && !this.#drain.signal.aborted) {
       this.#parts.logger.info({}, 'asked to drain');
@@ -238,8 +240,6 @@ export class Membership {
     this.#lost.abort(lost);
   }
 }
-
-const CANCEL_REASON = 'cancelled by request';
 
 /** Aborts `follower` when `leader` aborts, until the returned function is called. */
 function follow(leader: AbortSignal, follower: AbortController): () => void {
