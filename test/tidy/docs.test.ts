@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { DIAGRAMS_DOCUMENT, withDiagrams } from '../../.ci/state-diagrams.ts';
 import {
   FILES,
   type Manifest,
@@ -24,6 +25,12 @@ describe('documents', () => {
       const titles = withoutFences(read(file)).match(/^# .+$/gm);
       expect(titles, file).toEqual([read(file).split('\n')[0]]);
     }
+  });
+
+  it('the drawn state machines are those of the code', () => {
+    const text = read(DIAGRAMS_DOCUMENT);
+    expect(text).toMatch(/<!-- states: /);
+    expect(withDiagrams(text)).toBe(text);
   });
 
   it('links lead to files that exist', () => {

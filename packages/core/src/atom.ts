@@ -1,7 +1,7 @@
 import type { Failure } from './failure.ts';
 import type { Payload } from './payload.ts';
 
-/** States of a task, after OpenStack TaskFlow's. */
+/** States of a task, after OpenStack TaskFlow's; only a retry controller is ever `retrying`. */
 export type TaskState =
   | 'pending'
   | 'running'
@@ -10,7 +10,8 @@ export type TaskState =
   | 'reverting'
   | 'reverted'
   | 'revertFailure'
-  | 'ignore';
+  | 'ignore'
+  | 'retrying';
 
 /** What the engine is about to do with an atom; the pair of state and intention drives it. */
 export type Intention = 'execute' | 'ignore' | 'revert' | 'retry';
@@ -20,6 +21,29 @@ export interface RecordedError {
   readonly atUnixMs: number;
   readonly try: number;
   readonly failure: Failure;
+}
+
+/** How far a decider's no reaches: see {@link AtomRecord.blocked}. */
+export type BlockDepth = 'all' | 'flow' | 'neighbours' | 'atom';
+
+/** What a retry controller wants done about a failure in its scope. */
+export type RetryDecision =
+  /** Revert the scope, and start another round. */
+  | 'retry'
+  /** Give up: the controller around is asked; where there is none, the whole flow is reverted. */
+  | 'revert'
+  /** Revert the whole flow, whatever the controllers around say. */
+  | 'revertAll';
+
+/** One round of a retry controller: what it provided, and what failed in it. */
+export interface RetryRound {
+  readonly startedAtUnixMs: number;
+  /** Absent when the controller itself failed. */
+  readonly provided?: Payload | undefined;
+  /** The first failure of each task that failed in this round, without stacks; at most `LIMITS.failuresPerRound`. */
+  readonly failures: readonly Failure[];
+  /** What was done about the failures; absent for a round that has none. */
+  readonly decision?: RetryDecision | undefined;
 }
 
 /**
@@ -51,12 +75,27 @@ export interface AtomRecord {
   readonly finishedAtUnixMs?: number | undefined;
   /** Not to be tried again before this time; survives a crash. */
   readonly nextAtUnixMs?: number | undefined;
+  /**
+   * The round that the record belongs to: how often the retry controllers around the task had
+   * started by then, summed up. A record of an earlier round has been reverted, and counts as pending.
+   */
+  readonly generation: number;
+  /** Set when deciders kept this very task from running; what else they kept follows from it. */
+  readonly blocked?: BlockDepth | undefined;
+  /** The rounds of a retry controller, oldest first; empty for any other task. */
+  readonly rounds: readonly RetryRound[];
+  /** The last signal that was taken, by its number, where the task waits for one. */
+  readonly signal?: number | undefined;
   /** The attempt of the job that wrote this record, and its worker. */
   readonly attempt: number;
   readonly worker: string;
 }
 
-const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
+/** From each state of a task to those that may follow it. */
+export type TaskTransitions = Readonly<Record<TaskState, readonly TaskState[]>>;
+
+/** The state machine of a task. */
+export const TASK_TRANSITIONS: TaskTransitions = {
   // pending → failure: a task that waits for its next try when the flow fails elsewhere.
   pending: ['running', 'ignore', 'failure'],
   // running → running: another attempt repeats a try that was in flight.
@@ -68,11 +107,25 @@ const TRANSITIONS: Readonly<Record<TaskState, readonly TaskState[]>> = {
   reverted: ['pending'],
   revertFailure: [],
   ignore: ['pending'],
+  retrying: [],
+};
+
+/**
+ * The state machine of a retry controller: that of a task, which is `retrying` while what it controls
+ * is reverted, and until the pause before the next round is over.
+ */
+export const RETRY_TRANSITIONS: TaskTransitions = {
+  ...TASK_TRANSITIONS,
+  // success → failure: it was asked what to do about a failure, and failed itself.
+  success: ['reverting', 'retrying', 'failure'],
+  // retrying → failure: what it controls could not be reverted, so there is no next round.
+  // retrying → reverting: what is around it failed meanwhile.
+  retrying: ['running', 'failure', 'reverting'],
 };
 
 /** True when a task may go from one state to the other. */
 export function canTransitionTask(from: TaskState, to: TaskState): boolean {
-  return TRANSITIONS[from].includes(to);
+  return TASK_TRANSITIONS[from].includes(to);
 }
 
 /** The record of a task that nothing has happened to yet. */
@@ -88,6 +141,8 @@ export function pendingAtom(name: string): AtomRecord {
     errors: [],
     errorsDropped: 0,
     progress: 0,
+    generation: 0,
+    rounds: [],
     attempt: 0,
     worker: '',
   };

@@ -1,6 +1,15 @@
 export { AssertionError, assert } from './assert.ts';
-export type { AtomRecord, Intention, RecordedError, TaskState } from './atom.ts';
-export { canTransitionTask, pendingAtom } from './atom.ts';
+export type {
+  AtomRecord,
+  BlockDepth,
+  Intention,
+  RecordedError,
+  RetryDecision,
+  RetryRound,
+  TaskState,
+  TaskTransitions,
+} from './atom.ts';
+export { canTransitionTask, pendingAtom, RETRY_TRANSITIONS, TASK_TRANSITIONS } from './atom.ts';
 export type { BackoffPolicy } from './backoff.ts';
 export { backoffMs, DEFAULT_BACKOFF } from './backoff.ts';
 export type { Clock, Timer } from './clock.ts';
@@ -58,7 +67,8 @@ export type {
   ReadyPosition,
   TraceContext,
 } from './job.ts';
-export { canTransitionJob, isFinal } from './job.ts';
+export { canTransitionJob, isFinal, JOB_TRANSITIONS } from './job.ts';
+export type { JobSignal } from './job-signal.ts';
 export { initialStatus, transitionJob } from './job-transition.ts';
 export { LIMITS } from './limits.ts';
 export type { LogFields, Logger } from './logger.ts';

@@ -48,7 +48,7 @@ export type AttemptEnd =
   | 'cancelled'
   /** Its worker crashed, or lost its lease. */
   | 'lost'
-  /** Its worker handed the job back in order: drain, or a wait for a later retry. */
+  /** Its worker let go of the job in order: drain, a wait, or a suspend. */
   | 'released';
 
 /** One attempt in a job's history. */
@@ -71,6 +71,8 @@ export type JobState =
   | 'scheduled'
   | 'ready'
   | 'running'
+  | 'waiting'
+  | 'suspended'
   | 'succeeded'
   | 'failed'
   | 'cancelled'
@@ -87,6 +89,16 @@ export type JobPhase =
   | { readonly kind: 'scheduled'; readonly runAtUnixMs: number; readonly reason: string }
   | { readonly kind: 'ready'; readonly readyAtUnixMs: number; readonly position: ReadyPosition }
   | { readonly kind: 'running'; readonly worker: WorkerId; readonly claimedAtUnixMs: number }
+  /** For the next signal, whatever its name, or until a time if there is one. */
+  | { readonly kind: 'waiting'; readonly untilUnixMs?: number | undefined; readonly reason: string }
+  | {
+      readonly kind: 'suspended';
+      readonly suspendedAtUnixMs: number;
+      /** Why, as whoever suspended it said; may be empty. */
+      readonly reason: string;
+      /** When the job was to run next, where it was scheduled. */
+      readonly runAtUnixMs?: number | undefined;
+    }
   | {
       readonly kind: FinalJobState;
       readonly finishedAtUnixMs: number;
@@ -119,10 +131,22 @@ export function isFinal(state: JobState): state is FinalJobState {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled' || state === 'dead';
 }
 
-const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
-  scheduled: ['ready', 'failed', 'cancelled'],
-  ready: ['running', 'failed', 'cancelled'],
-  running: ['succeeded', 'failed', 'cancelled', 'dead', 'ready', 'scheduled'],
+/** The state machine of a job: from each state to those that may follow it. */
+export const JOB_TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
+  scheduled: ['ready', 'failed', 'cancelled', 'suspended'],
+  ready: ['running', 'failed', 'cancelled', 'suspended'],
+  running: [
+    'succeeded',
+    'failed',
+    'cancelled',
+    'dead',
+    'ready',
+    'scheduled',
+    'waiting',
+    'suspended',
+  ],
+  waiting: ['ready', 'failed', 'cancelled', 'suspended'],
+  suspended: ['ready', 'scheduled', 'failed', 'cancelled'],
   succeeded: [],
   failed: ['ready'],
   cancelled: ['ready'],
@@ -131,7 +155,7 @@ const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
 
 /** True when a job may go from one state to the other. */
 export function canTransitionJob(from: JobState, to: JobState): boolean {
-  return TRANSITIONS[from].includes(to);
+  return JOB_TRANSITIONS[from].includes(to);
 }
 
 /** Something that happens to a job. */
@@ -163,10 +187,37 @@ export type JobEvent =
       readonly reason: string;
     }
   | {
+      readonly kind: 'wait';
+      readonly untilUnixMs?: number | undefined;
+      readonly atUnixMs: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'suspend';
+      readonly atUnixMs: number;
+      readonly reason: string;
+      /** When the job is to run next, where the attempt that ends by this asked for a time. */
+      readonly runAtUnixMs?: number | undefined;
+    }
+  | {
+      readonly kind: 'reschedule';
+      readonly runAtUnixMs: number;
+      readonly atUnixMs: number;
+      readonly reason: string;
+    }
+  | {
       readonly kind: 'lose';
       readonly position: ReadyPosition;
       readonly atUnixMs: number;
       readonly reason: string;
+    }
+  | {
+      readonly kind: 'loseSuspended';
+      readonly atUnixMs: number;
+      /** Why the attempt ended. */
+      readonly reason: string;
+      /** Why the job is suspended. */
+      readonly suspendReason: string;
     }
   | {
       readonly kind: 'loseForGood';

@@ -18,6 +18,9 @@ export const LIMITS = {
   payloadBytes: 524_288,
   /** Arrays and objects within each other in one JSON payload: what reads it may do so recursively. */
   jsonDepth: 500,
+  /** Signals that one job takes in all, and the bytes of their payloads together: 8 MiB. */
+  signalsPerJob: 1000,
+  signalBytesPerJob: 8_388_608,
   /** Jobs in one PostJobs request. */
   jobsPerPost: 1000,
   /** Attempts that may be lost to crashes before a job is set aside as dead. */
@@ -31,6 +34,9 @@ export const LIMITS = {
   attemptsInHistory: 100,
   /** Non-fatal errors kept for each task; of later ones only the number is kept. */
   errorsPerTask: 20,
+  /** Failures kept for each round of a retry controller, and rounds of one controller. */
+  failuresPerRound: 10,
+  roundsPerController: 100,
   /** Characters kept of a failure's message and of its stack; what is longer is marked as cut. */
   failureMessageLength: 4096,
   failureStackLength: 16_384,

@@ -1,25 +1,32 @@
-// The records of a run's tasks, by their place in the plan: the one place where they change. Every
-// change of state is checked against core's table, told to the observer, and given to the writer.
+// The records of a run's atoms, by their place in its graph: the one place where they change. Every
+// change of state is checked against core's tables, told to the observer, and given to the writer.
 //
 // `finishedAtUnixMs` is the end of the task's execution, and stays when the task is reverted. No two
 // failures of a flow share one: so the first is known as the first by a later attempt too.
+//
+// A record belongs to a generation: the number of rounds that the retry controllers around the task
+// had started when it did. One of an earlier generation has been reverted, and counts as pending; so
+// a further round costs the one write that starts it, however many tasks it does anew.
 import {
   type AtomRecord,
   assert,
+  type BlockDepth,
   type Clock,
-  canTransitionTask,
   type Failure,
   LIMITS,
   type Payload,
   pendingAtom,
+  RETRY_TRANSITIONS,
+  type RetryRound,
+  TASK_TRANSITIONS,
   toFailure,
 } from '@holdfast/core';
 import type { CheckpointWriter, Urgency } from './checkpoint-writer.ts';
-import type { FlowPlan } from './flow-plan.ts';
+import { isAtom, type RunGraph } from './run-graph.ts';
 import type { RunIdentity, RunObserver } from './run-options.ts';
 
 export interface AtomBookParts {
-  readonly plan: FlowPlan;
+  readonly graph: RunGraph;
   readonly identity: RunIdentity;
   readonly clock: Clock;
   readonly observer: RunObserver;
@@ -29,29 +36,40 @@ export interface AtomBookParts {
 /** See the head of this file. */
 export class AtomBook {
   readonly #parts: AtomBookParts;
-  readonly #records: AtomRecord[];
-  /** Stored records of tasks that the flow doesn't have. */
-  #foreign: readonly AtomRecord[];
+  readonly #records: AtomRecord[] = [];
+  readonly #stored: ReadonlyMap<string, AtomRecord>;
+  #isForeignClosed = false;
   #lastFailureUnixMs: number;
-  /** The places of all tasks; joins have none. */
-  readonly tasks: readonly number[];
 
   constructor(parts: AtomBookParts, atoms: readonly AtomRecord[]) {
     this.#parts = parts;
-    this.tasks = parts.plan.nodes.flatMap((node, index) => (node.task ? [index] : []));
-    const stored = new Map(atoms.map((atom) => [atom.name, atom]));
-    this.#records = parts.plan.nodes.map((node) => stored.get(node.name) ?? pendingAtom(node.name));
-    const names = new Set(parts.plan.nodes.map((node) => node.name));
-    this.#foreign = atoms.filter((atom) => !names.has(atom.name));
-    this.#lastFailureUnixMs = this.#records.reduce(
+    this.#stored = new Map(atoms.map((atom) => [atom.name, atom]));
+    this.#lastFailureUnixMs = atoms.reduce(
       (last, record) => (hasFailed(record) ? Math.max(last, endOf(record)) : last),
       Number.NEGATIVE_INFINITY,
     );
+    this.grow();
+  }
+
+  /** Takes up the records of nodes that the graph has got since. */
+  grow(): void {
+    const { nodes } = this.#parts.graph;
+    for (let index = this.#records.length; index < nodes.length; index += 1) {
+      const name = nodes[index]?.name ?? '';
+      this.#records.push(this.#stored.get(name) ?? pendingAtom(name));
+    }
+  }
+
+  /** The places of the atoms that count. */
+  *atoms(): Generator<number> {
+    for (const [index, node] of this.#parts.graph.nodes.entries()) {
+      if (node.isActive && isAtom(node)) yield index;
+    }
   }
 
   get(index: number): AtomRecord {
     const record = this.#records[index];
-    assert(record, `the plan has a node ${index}`);
+    assert(record, `the book has a record ${index}`);
     return record;
   }
 
@@ -62,6 +80,7 @@ export class AtomBook {
     return this.#change(index, 'soon', {
       state: 'running',
       intention: 'execute',
+      generation: this.generationOf(this.#parts.graph.node(index).scope),
       tries: isRepeat ? Math.max(1, before.tries) : before.tries + 1,
       executions: before.executions + 1,
       progress: 0,
@@ -72,14 +91,110 @@ export class AtomBook {
     });
   }
 
-  succeed(index: number, result: Payload): void {
+  succeed(index: number, result: Payload, signal?: number): void {
     this.#change(index, 'now', {
       state: 'success',
       result,
+      ...(signal === undefined ? {} : { signal }),
       failure: undefined,
       progress: 1,
+      nextAtUnixMs: undefined,
       finishedAtUnixMs: this.#now(),
     });
+  }
+
+  /** The controller has started a round; it provides `provided`. */
+  succeedRound(index: number, provided: Payload): void {
+    const { rounds, startedAtUnixMs } = this.get(index);
+    const round = { startedAtUnixMs: startedAtUnixMs ?? this.#now(), provided, failures: [] };
+    this.succeed(index, provided);
+    this.#change(index, 'now', { rounds: [...rounds, round] });
+  }
+
+  /** Notes what failed in the controller's last round. */
+  recordFailures(index: number, failures: readonly Failure[]): void {
+    const kept = failures.slice(0, LIMITS.failuresPerRound);
+    this.#changeLastRound(index, { failures: kept.map((each) => ({ ...each, stack: '' })) }, {});
+  }
+
+  /** There will be another round: what the controller controls is reverted first. */
+  retryRound(index: number, nextAtUnixMs: number): void {
+    const change = { state: 'retrying', intention: 'retry', nextAtUnixMs } as const;
+    this.#changeLastRound(index, { decision: 'retry' }, change);
+  }
+
+  /** There will be no other round; whatever is around the scope decides. */
+  giveUp(index: number, decision: 'revert' | 'revertAll'): void {
+    this.#changeLastRound(index, { decision }, { intention: 'revert' });
+  }
+
+  #changeLastRound(index: number, round: Partial<RetryRound>, change: Partial<AtomRecord>): void {
+    const { rounds, name } = this.get(index);
+    const last = rounds.at(-1);
+    assert(last, `controller ${name} has started a round`);
+    this.#change(index, 'now', {
+      ...change,
+      rounds: [...rounds.slice(0, -1), { ...last, ...round }],
+    });
+  }
+
+  /** The atom waits until this time, or for ever. What waits is running, though no code of the user's is. */
+  waitUntil(index: number, nextAtUnixMs: number | undefined): void {
+    this.#change(index, 'now', { nextAtUnixMs });
+  }
+
+  /** A signal that can't be used: it is taken all the same. */
+  refuseSignal(index: number, signal: number, error: unknown): void {
+    this.recordError(index, error);
+    this.#change(index, 'now', { signal });
+  }
+
+  /** The atom is passed over. `blocked` when a decider said no to this very atom. */
+  ignore(index: number, blocked?: BlockDepth): void {
+    this.#change(index, 'now', {
+      state: 'ignore',
+      intention: 'ignore',
+      generation: this.generationOf(this.#parts.graph.node(index).scope),
+      blocked,
+    });
+  }
+
+  /**
+   * Makes a record pending that belongs to an earlier round. Nothing is written: whoever reads the
+   * old record knows by its generation what it is worth.
+   */
+  reset(index: number): void {
+    const before = this.get(index);
+    this.#records[index] = {
+      ...pendingAtom(before.name),
+      tries: before.tries,
+      forgivenTries: before.tries,
+      executions: before.executions,
+      revertTries: before.revertTries,
+      errors: before.errors,
+      errorsDropped: before.errorsDropped,
+      signal: before.signal,
+    };
+  }
+
+  /** True for a record that an earlier round left. */
+  isStale(index: number): boolean {
+    const { state, tries, generation } = this.get(index);
+    const isFresh = state === 'pending' && tries === 0;
+    return !isFresh && generation < this.generationOf(this.#parts.graph.node(index).scope);
+  }
+
+  /** How often the controllers of this scope, and of those around it, have started. */
+  generationOf(scope: number): number {
+    const { graph } = this.#parts;
+    let generation = 0;
+    for (let next: number | undefined = scope; next !== undefined; ) {
+      const { controller, parent }: { controller: number | undefined; parent: number | undefined } =
+        graph.scope(next);
+      if (controller !== undefined) generation += this.get(controller).tries;
+      next = parent;
+    }
+    return generation;
   }
 
   /** The try failed, and there will be another. */
@@ -139,6 +254,8 @@ export class AtomBook {
       state: 'reverted',
       revertFailure: undefined,
       nextAtUnixMs: undefined,
+      // The history of a controller ends with what it was the history of.
+      rounds: [],
     });
   }
 
@@ -152,18 +269,19 @@ export class AtomBook {
     this.#change(index, 'now', { state: 'revertFailure', revertFailure });
   }
 
-  /** True when the records say that the flow has failed: an attempt has decided so, and it stands. */
-  get hasFailed(): boolean {
-    return this.#records.some((record) => hasFailed(record));
+  /** True for an atom that has failed for good, or that is reverted because something else did. */
+  hasFailed(index: number): boolean {
+    return hasFailed(this.get(index));
   }
 
   /**
    * Why the flow is reverted, by the records: the failure of the flow as a whole if there is one,
    * else that of the task that failed first.
    */
-  findFlowFailure(): Failure {
+  findFlowFailure(indexes: Iterable<number>): Failure {
     let first: AtomRecord | undefined;
-    for (const record of this.#records) {
+    for (const index of indexes) {
+      const record = this.get(index);
       if (!record.failure || !hasFailed(record)) continue;
       if (record.failure.task === undefined) return record.failure;
       if (!first || endOf(record) < endOf(first)) first = record;
@@ -176,15 +294,17 @@ export class AtomBook {
    * on with it, and as long as it stood like that the job could not be revived.
    */
   closeForeign(): void {
-    const { identity, writer } = this.#parts;
+    if (this.#isForeignClosed) return;
+    this.#isForeignClosed = true;
+    const { graph, identity, writer } = this.#parts;
     const { attempt, worker } = identity;
-    for (const record of this.#foreign) {
-      if (record.state !== 'reverting') continue;
+    for (const record of this.#stored.values()) {
+      const isForeign = graph.placeOf(record.name) === undefined;
+      if (!isForeign || record.state !== 'reverting') continue;
       const message = `task ${record.name} was removed from the flow while it was reverted; undo it by hand`;
       const revertFailure = toFailure(new Error(message), record.name);
       writer.put({ ...record, state: 'revertFailure', revertFailure, attempt, worker }, 'now');
     }
-    this.#foreign = [];
   }
 
   progress(index: number, progress: number, progressMessage: string | undefined): void {
@@ -237,8 +357,10 @@ export class AtomBook {
     const before = this.get(index);
     const { attempt, worker } = identity;
     const after: AtomRecord = { ...before, ...change, attempt, worker };
+    const isController = this.#parts.graph.node(index).role.kind === 'retry';
+    const transitions = isController ? RETRY_TRANSITIONS : TASK_TRANSITIONS;
     assert(
-      change.state === undefined || canTransitionTask(before.state, after.state),
+      change.state === undefined || transitions[before.state].includes(after.state),
       `task ${before.name} can't go from ${before.state} to ${after.state}`,
     );
     this.#records[index] = after;

@@ -1,4 +1,7 @@
-/** A flow's tasks and their order, as data: what is registered, drawn and executed. Frozen. */
+import type { Order } from './order.ts';
+import { nameOf, type Provider, type TaskVertex } from './wiring-tree.ts';
+
+/** A flow's tasks and their order, as data: what is registered and drawn. Frozen. */
 export interface CompiledGraph {
   /** The tasks, each after all that it waits for. */
   readonly nodes: readonly GraphNode[];
@@ -17,23 +20,99 @@ export interface CompiledGraph {
 export interface GraphNode {
   readonly name: string;
   readonly description: string;
+  /** What it is besides a task: a retry controller, a choice, a map, a pause, a wait for a signal. Absent for a task. */
+  readonly kind?: 'retry' | 'choice' | 'map' | 'sleep' | 'event';
   readonly requires: readonly string[];
   readonly provides: readonly string[];
-  /** Where each required value comes from, in the order of `requires`. */
+  /** Where each required value comes from, in the order of `requires`; several for one that several cases of a choice provide, none for an optional one that nobody does. */
   readonly sources: readonly ValueSource[];
   /** Names of the patterns around the task, outermost first. */
   readonly path: readonly string[];
   readonly hasRevert: boolean;
+  /** The retry controller whose scope it lies in, the innermost one; absent when there is none in the same graph. */
+  readonly controller?: string;
+  /** Of a map: what is done for each item. */
+  readonly body?: CompiledGraph;
 }
 
-/** Where a value comes from. */
+/** Where a value comes from. In the body of a map also from the item, its place in the list, or from outside by way of the map. */
 export type ValueSource =
   | { readonly kind: 'input'; readonly value: string }
-  | { readonly kind: 'task'; readonly value: string; readonly task: string };
+  | { readonly kind: 'task'; readonly value: string; readonly task: string }
+  | { readonly kind: 'item'; readonly value: string }
+  | { readonly kind: 'index'; readonly value: string }
+  | { readonly kind: 'outside'; readonly value: string };
 
 export interface GraphEdge {
   readonly from: string;
   readonly to: string;
   /** Values that `to` takes from `from`; empty when it only waits. */
   readonly values: readonly string[];
+  /** The case of a choice that it leads to, or `if (<depth>)` for a link with a decider. Absent otherwise. */
+  readonly label?: string;
+}
+
+/** The graph of an order. A map stands in it as one node, which everything after the map waits for. */
+export function createGraph(order: Order): CompiledGraph {
+  const joins = order.points.filter((point) => point.kind === 'join');
+  // What only the new kinds have is left out elsewhere: a flow without them looks as it always did.
+  const edges = [...order.tasks, ...joins].flatMap((to) =>
+    [...to.incoming].map(([from, { values, label }]): GraphEdge => {
+      const ends = {
+        from: from.kind === 'gather' ? nameOf(from.fork) : nameOf(from),
+        to: nameOf(to),
+      };
+      return Object.freeze({
+        ...ends,
+        values: Object.freeze([...values]),
+        ...(label === undefined ? {} : { label }),
+      });
+    }),
+  );
+  return Object.freeze({
+    nodes: Object.freeze(order.tasks.map((vertex) => createNode(vertex, order))),
+    edges: Object.freeze(edges),
+    joins: Object.freeze(joins.map(nameOf)),
+  });
+}
+
+function createNode(vertex: TaskVertex, order: Order): GraphNode {
+  const { spec, path, role } = vertex;
+  const provides = Object.keys(spec.gives);
+  const body = order.bodies.get(vertex);
+  const { controller } = order.scopes[order.scopeOf.get(vertex) ?? 0] ?? {};
+  const requires = new Set(Object.values(spec.needs));
+  return Object.freeze({
+    name: spec.name,
+    description: spec.description,
+    ...(role.kind === 'task' ? {} : { kind: role.kind === 'fork' ? 'map' : role.kind }),
+    requires: Object.freeze([...requires]),
+    provides: Object.freeze(body ? [...body.gather.lists.keys()] : provides),
+    sources: Object.freeze(
+      [...vertex.sources].flatMap(([name, providers]) =>
+        providers.map((provider) => Object.freeze(sourceOf(spec.needs[name] ?? name, provider))),
+      ),
+    ),
+    path: Object.freeze([...path]),
+    hasRevert: spec.revert !== undefined,
+    ...(controller ? { controller: nameOf(controller) } : {}),
+    ...(body ? { body: createGraph(body.order) } : {}),
+  });
+}
+
+function sourceOf(value: string, provider: Provider): ValueSource {
+  switch (provider.kind) {
+    case 'node': {
+      const { vertex } = provider;
+      return { kind: 'task', value, task: nameOf(vertex.kind === 'gather' ? vertex.fork : vertex) };
+    }
+    case 'fork':
+      return { kind: 'outside', value };
+    case 'input':
+    case 'item':
+    case 'index':
+      return { kind: provider.kind, value };
+    default:
+      return provider satisfies never;
+  }
 }

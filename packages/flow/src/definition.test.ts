@@ -47,6 +47,16 @@ describe('a malformed definition is refused, and the field is named', () => {
       'task(a).timeoutMs',
     ],
     [
+      'a priority out of range',
+      () => task({ name: 'a', execute, priority: 1001 }),
+      'task(a).priority',
+    ],
+    [
+      'a value of a revert that is no schema',
+      () => task({ name: 'a', execute, revertRequires: { x: 1 as never } }),
+      'task(a).revertRequires.x',
+    ],
+    [
       'no attempts at all',
       () => task({ name: 'a', execute, retry: { attempts: 0 } }),
       'task(a).retry.attempts',

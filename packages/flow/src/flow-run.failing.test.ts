@@ -151,6 +151,50 @@ describe('a task that fails', () => {
   });
 });
 
+describe('a task that has to give signs of life', () => {
+  const working = (job: () => Job, beats: number) =>
+    task({
+      name: 'working',
+      heartbeatMs: 100,
+      retry: { attempts: 1 },
+      execute: async (_args, ctx) => {
+        for (let beat = 0; beat < beats; beat += 1) {
+          await sleep(job().clock, 80);
+          if (beat % 2 === 0) ctx.heartbeat();
+          else ctx.progress(beat / beats);
+        }
+        await sleep(job().clock, 300, { signal: ctx.signal });
+      },
+    });
+
+  test('may take as long as it likes', async () => {
+    const holder: { job?: Job } = {};
+    const long = task({
+      name: 'long',
+      heartbeatMs: 100,
+      execute: async (_args, ctx) => {
+        for (let beat = 0; beat < 50; beat += 1) {
+          if (holder.job) await sleep(holder.job.clock, 90);
+          ctx.heartbeat();
+        }
+      },
+    });
+    holder.job = new Job(flow({ name: 'f', body: long }));
+    expect(await holder.job.run()).toMatchObject({ kind: 'succeeded' });
+  });
+
+  test('fails its try when it is silent for too long', async () => {
+    const holder: { job?: Job } = {};
+    const subject = working(() => holder.job ?? new Job(flow({ name: 'f', body: subject })), 3);
+    holder.job = new Job(flow({ name: 'f', body: subject }));
+    expect(await holder.job.run()).toMatchObject({
+      kind: 'failed',
+      failure: { message: 'task working (execute) gave no sign of life for 100 ms' },
+    });
+    expect(holder.job.clock.monotonicMs()).toBeLessThan(400);
+  });
+});
+
 describe('failures around user code end in a resolution too', () => {
   const cases: [string, AnyFlow, RegExp][] = [
     [

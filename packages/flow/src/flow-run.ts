@@ -1,114 +1,111 @@
 // One run of a flow: from the checkpoints of earlier attempts to its end, or as far as it gets.
 //
-// It owns the decisions: what may start, what a failure leads to, when the run is over. It knows a
-// checkpoint port, a clock and the user's functions, and nothing of boards.
+// It owns what goes forward: what may start, what that leads to, when the run is over. What failures
+// lead to is recovery.ts's, how a run ends run-ending.ts's. It knows a checkpoint port, a clock and
+// the user's functions, and nothing of boards.
 //
 // Invariants:
-//   E1. A task starts only after the success of everything it waits for is durable (G3).
-//   E2. No task starts once a task has failed for good, or the run is stopped. Those that run finish.
-//   E3. No revert starts before everything that ran has settled and is durable, the failure first of
-//       all: a run that goes on after a crash then reverts too, rather than executing again.
-//   E4. A task is reverted only after everything that waited for it is, durably; one whose revert
-//       failed for good keeps what it waited for from being reverted.
-//   E5. Every failure, of user code or around it, goes through the same resolution: a later try, or
-//       the failure of the flow. Only a refused checkpoint and a defect make a run reject.
-//   E6. Nothing starts while more waits to be written than one checkpoint holds: a store that lags
+//   E1. An atom starts only after the success of everything it waits for is durable (G3).
+//   E2. Nothing starts where something has failed for good (recovery.ts), nor once the run is stopped
+//       or suspended. What runs finishes.
+//   E3. Every failure, of user code or around it, goes through the same resolution: a later try, or
+//       the failure of the scope. Only a refused checkpoint and a defect make a run reject.
+//   E4. Nothing starts while more waits to be written than one checkpoint holds: a store that lags
 //       behind doesn't let the steps pile up that a crash would repeat.
-//   E7. Once the run is over nothing of it is heard again: no timer, no checkpoint, no rejection.
-//   E8. A further try waits until the failure of the one before is durable, so that its key was never
+//   E5. Once the run is over nothing of it is heard again: no timer, no checkpoint, no rejection.
+//   E6. A further try waits until the failure of the one before is durable, so that its key was never
 //       used for anything else.
 //
 // Not promised: that user code ends. What ignores its signal is left behind, because nothing can end
 // it within a process.
 import {
   type AtomRecord,
+  type BlockDepth,
+  encodeJson,
   type Failure,
+  HoldfastError,
   type Payload,
-  type RetryPolicy,
-  type Timer,
   toFailure,
 } from '@holdfast/core';
 import { AtomBook } from './atom-book.ts';
+import { spreadBlock, widestDepth } from './block.ts';
 import { type CallOutcome, type FailedCall, retryDelayMs, unusable } from './call-outcome.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import type { FlowPlan } from './flow-plan.ts';
+import { ForkGates } from './fork-gates.ts';
 import { Frontier } from './frontier.ts';
-import { mergeRetry } from './retry-options.ts';
+import { ReadyQueue } from './ready-queue.ts';
+import { Recovery } from './recovery.ts';
+import { executePolicy } from './retry-options.ts';
+import { RunEnding } from './run-ending.ts';
+import { RunGraph } from './run-graph.ts';
 import {
   CHECKPOINT_RECORDS_MAX,
   DEFAULT_RELEASE_AFTER_MS,
   DEFAULT_TASK_CONCURRENCY,
   type RunOptions,
   type RunResult,
-  STOP_GRACE_MS,
 } from './run-options.ts';
-import { encodeOutput, type Values } from './run-values.ts';
+import type { Launch, RunParts } from './run-parts.ts';
+import { encodeOutput, readResult, type Values } from './run-values.ts';
 import { failedTry, waitReason } from './run-words.ts';
-import { TaskRunner } from './task-runner.ts';
+import { SignalDesk } from './signal-desk.ts';
+import { Stopper } from './stopper.ts';
+import { type Executed, TaskRunner } from './task-runner.ts';
+import { ValueFinder } from './value-finder.ts';
 import { WaitingRoom } from './waiting-room.ts';
-
-/** What a run does now: execute; let what runs finish after a failure; revert. */
-type Phase = 'forward' | 'settling' | 'reverting';
-
-type RunEnd = RunResult extends infer Result
-  ? Result extends RunResult
-    ? Omit<Result, 'uncommitted'>
-    : never
-  : never;
 
 /** See the head of this file. Runs once. */
 export class FlowRun {
-  readonly #plan: FlowPlan;
-  readonly #options: RunOptions;
-  readonly #concurrency: number;
-  readonly #writer: CheckpointWriter;
-  readonly #book: AtomBook;
-  readonly #runner: TaskRunner;
-  readonly #waiting: WaitingRoom;
-  readonly #stop = new AbortController();
-  readonly #abandoned = Promise.withResolvers<void>();
-  readonly #result = Promise.withResolvers<RunResult>();
-  #frontier: Frontier;
-  #phase: Phase = 'forward';
-  #ready: number[] = [];
-  #running = 0;
-  #unfinished: number;
-  #firstFailure: Failure | undefined;
-  #refusal: { readonly error: unknown } | undefined;
-  #isAbandoned = false;
-  #grace: Timer | undefined;
-  /** Tasks that user code has to revert yet. */
-  #revertsLeft = 0;
-  #isEnding = false;
+  readonly #run: RunParts;
+  readonly #values: ValueFinder;
+  readonly #recovery: Recovery;
+  readonly #signals: SignalDesk;
+  readonly #gates: ForkGates;
+  readonly #stopper: Stopper;
+  readonly #ready: ReadyQueue;
+  /** Atoms that user code is called for. */
+  readonly #inFlight = new Set<number>();
+  /** Atoms whose deciders have said yes. */
+  readonly #admitted = new Set<number>();
+  #unfinished = 0;
   #isOver = false;
 
   constructor(plan: FlowPlan, options: RunOptions, input: Values) {
-    this.#plan = plan;
-    this.#options = options;
-    this.#concurrency = options.concurrency ?? DEFAULT_TASK_CONCURRENCY;
     const { clock, identity, observer = {} } = options;
-    this.#writer = new CheckpointWriter({
+    const writer = new CheckpointWriter({
       clock,
       checkpoint: options.checkpoint,
-      committed: (records) => this.#guard(() => this.#committed(records)),
-      refused: (error) => this.#guard(() => this.#refuse(error)),
+      committed: (records) => ending.guard(() => this.#committed(records)),
+      refused: (error) => ending.guard(() => ending.refuse(error)),
     });
-    this.#book = new AtomBook(
-      { plan, identity, clock, observer, writer: this.#writer },
-      options.atoms,
-    );
-    this.#runner = new TaskRunner({
-      plan,
+    const advance = (): void => this.#advance();
+    const ending = new RunEnding({ clock, writer, advance });
+    const graph = new RunGraph(plan);
+    const book = new AtomBook({ graph, identity, clock, observer, writer }, options.atoms);
+    const frontier = new Frontier(graph, (index) => this.#gates.passed(index));
+    this.#gates = new ForkGates({ graph, book, frontier });
+    this.#values = new ValueFinder({ graph, book, input });
+    this.#stopper = new Stopper(clock, ending);
+    const runner = new TaskRunner({
+      graph,
+      values: this.#values,
       options,
-      input,
-      book: this.#book,
-      stop: this.#stop.signal,
-      abandoned: this.#abandoned.promise,
-      kick: () => this.#writer.kick(),
+      book,
+      forward: this.#stopper.forward,
+      backward: { stop: ending.stop, abandoned: ending.abandoned },
+      kick: () => writer.kick(),
     });
-    this.#waiting = new WaitingRoom(clock, () => this.#guard(() => this.#advance()));
-    this.#frontier = new Frontier(plan, 'forward');
-    this.#unfinished = this.#book.tasks.length;
+    const waiting = new WaitingRoom(clock, () => ending.guard(advance));
+    this.#run = { plan, options, graph, book, runner, writer, ending, waiting, frontier };
+    const launch = <Value>(call: Launch<Value>): void => this.#launch(call);
+    this.#recovery = new Recovery({ run: this.#run, launch, advance });
+    this.#signals = new SignalDesk({
+      run: this.#run,
+      launch,
+      received: (index) => this.#done(index),
+    });
+    this.#ready = new ReadyQueue((index) => graph.node(index).task?.priority ?? 0);
   }
 
   /**
@@ -116,372 +113,379 @@ export class FlowRun {
    * the checkpoint port rejected with, or with a defect.
    */
   async run(failure?: Failure): Promise<RunResult> {
-    const { signal } = this.#options;
-    const halt = (): void => this.#guard(() => this.#halt(signal.reason));
+    const { options, ending, waiting } = this.#run;
+    const { signal, cancel, suspend, signals } = options;
+    const halt = (): void => ending.guard(() => ending.halt(signal.reason));
+    const revert = (): void => ending.guard(() => this.#cancel(cancel?.reason));
+    const look = (): void => ending.guard(() => this.#advance());
     if (signal.aborted) halt();
     else signal.addEventListener('abort', halt, { once: true });
-    this.#guard(() => this.#resume(failure));
+    cancel?.addEventListener('abort', revert, { once: true });
+    suspend?.addEventListener('abort', look, { once: true });
+    const unsubscribe = signals?.onArrival(look);
+    ending.guard(() => this.#resume(failure));
     try {
-      return await this.#result.promise;
+      return await ending.result;
     } finally {
-      this.#isOver = true; // E7
+      this.#isOver = true; // E5
       signal.removeEventListener('abort', halt);
-      this.#waiting.disarm();
-      this.#writer.close();
-      this.#stop.abort(new Error('the run is over'));
-      this.#abandoned.resolve();
-      this.#grace?.cancel();
+      cancel?.removeEventListener('abort', revert);
+      suspend?.removeEventListener('abort', look);
+      unsubscribe?.();
+      waiting.disarm();
+      this.#stopper.close();
+      ending.close();
     }
   }
 
   /** Takes up what earlier attempts left. */
   #resume(failure: Failure | undefined): void {
-    this.#firstFailure = failure;
-    if (failure || this.#book.hasFailed) {
-      this.#giveUp();
-    } else {
-      for (const index of this.#book.tasks) {
-        const { state } = this.#book.get(index);
-        if (state === 'success' || state === 'ignore') this.#completeForward(index);
-      }
+    const { book, graph, options } = this.#run;
+    // Grows while it is walked: the items of a map may hold maps. A map that was reverted has its
+    // items too: they say why.
+    for (let index = 0; index < graph.nodes.length; index += 1) {
+      if (!graph.node(index).task || !graph.node(index).isActive) continue;
+      if (book.isStale(index)) book.reset(index);
+      else if (book.get(index).result) this.#expand(index);
     }
+    this.#recovery.scopes.grow();
+    if (failure) this.#recovery.failFlow(failure);
+    if (options.cancel?.aborted) {
+      this.#stopper.stopForward(options.cancel.reason);
+      this.#recovery.failFlow(toFailure(options.cancel.reason));
+    }
+    this.#recovery.resume();
+    this.#count();
+    for (const index of [...book.atoms()]) this.#takeUp(index);
     this.#advance();
   }
 
-  #completeForward(index: number): void {
-    this.#unfinished -= 1;
-    this.#frontier.complete(index);
+  #takeUp(index: number): void {
+    const { book, frontier, waiting } = this.#run;
+    const { state, blocked, nextAtUnixMs } = book.get(index);
+    if (state === 'ignore' && blocked) this.#spread(index, blocked);
+    if (state === 'success') this.#passChoice(index);
+    if (state === 'success' || state === 'ignore') frontier.complete(index);
+    if (state !== 'running' || !this.#recovery.mayStart(index)) return;
+    const { kind } = this.#run.graph.node(index).role;
+    if (kind === 'event') this.#signals.await(index);
+    if (kind === 'sleep' && nextAtUnixMs !== undefined) waiting.add(index, nextAtUnixMs);
+  }
+
+  /** How many atoms are not done. */
+  #count(): void {
+    const { book } = this.#run;
+    this.#unfinished = 0;
+    for (const index of book.atoms()) if (!isDone(book.get(index))) this.#unfinished += 1;
   }
 
   /** Does what can be done now, and ends the run when nothing can be any more. */
   #advance(): void {
-    if (this.#isEnding) return;
-    if (this.#refusal || this.#options.signal.aborted) return this.#endStopped();
-    if (this.#phase === 'settling') this.#settle();
-    this.#fill();
-    if (this.#running === 0 && this.#isDone()) return this.#endDone();
-    if (this.#running === 0 && this.#mayRelease()) return;
-    this.#waiting.arm();
-    this.#writer.kick();
+    const { ending, options, waiting, writer } = this.#run;
+    if (ending.isEnding) return;
+    const isIdle = (): boolean => this.#inFlight.size === 0;
+    if (ending.isStopped || options.signal.aborted) return ending.endStopped(isIdle());
+    if (!options.suspend?.aborted) {
+      this.#recovery.advance();
+      this.#fill();
+      if (ending.isEnding) return;
+    }
+    if (isIdle() && this.#isDone()) return this.#endDone();
+    if (isIdle() && options.suspend?.aborted) return ending.end({ kind: 'suspended' });
+    if (isIdle() && this.#release()) return;
+    waiting.arm();
+    writer.kick();
   }
 
   /** Starts what is ready, as far as there is room. */
   #fill(): void {
-    if (this.#phase === 'settling') return; // E2
-    this.#ready.push(...this.#waiting.takeDue());
-    this.#takeReady();
-    while (this.#running < this.#concurrency && this.#writer.waiting < CHECKPOINT_RECORDS_MAX) {
-      const index = this.#ready.shift();
+    const { waiting, writer, options, frontier, book } = this.#run;
+    const concurrency = options.concurrency ?? DEFAULT_TASK_CONCURRENCY;
+    for (const index of waiting.takeDue()) this.#due(index);
+    for (const index of frontier.takeReady()) if (!isDone(book.get(index))) this.#ready.add(index);
+    this.#signals.match();
+    while (this.#inFlight.size < concurrency && writer.waiting < CHECKPOINT_RECORDS_MAX) {
+      if (this.#recovery.startRevert()) continue;
+      const index = this.#ready.take();
       if (index === undefined) return;
-      if (this.#phase === 'forward') this.#startTask(index);
-      else this.#startRevert(index);
+      this.#start(index);
     }
   }
 
-  /** Sorts what has become ready: to run, to wait for its time, or done already. */
-  #takeReady(): void {
-    for (
-      let found = this.#frontier.takeReady();
-      found.length > 0;
-      found = this.#frontier.takeReady()
-    ) {
-      for (const index of found) {
-        if (this.#phase === 'reverting' && this.#passRevert(index)) continue;
-        const { state, nextAtUnixMs } = this.#book.get(index);
-        // Done, though a later version of the flow has put something in front of it.
-        if (this.#phase === 'forward' && (state === 'success' || state === 'ignore')) continue;
-        if (nextAtUnixMs !== undefined && nextAtUnixMs > this.#options.clock.nowUnixMs()) {
-          this.#waiting.add(index, nextAtUnixMs);
-        } else {
-          this.#ready.push(index);
-        }
-      }
+  /** The time has come that an atom waited for. */
+  #due(index: number): void {
+    const { book, graph } = this.#run;
+    if (this.#recovery.wake(index) && book.get(index).state !== 'retrying') return;
+    const { role } = graph.node(index);
+    if (book.get(index).state !== 'running') return this.#ready.add(index);
+    if (role.kind === 'sleep') {
+      book.succeed(index, encodeJson({}));
+      this.#done(index);
+    } else if (role.kind === 'event') {
+      this.#signals.leave(index);
+      const message = `no signal '${role.event.event}' came within ${role.event.timeoutMs} ms`;
+      const thrown = new HoldfastError('TASK_TIMEOUT', message);
+      this.#resolveFailure(index, { kind: 'failure', thrown, isFinal: true });
     }
   }
 
-  #startTask(index: number): void {
-    this.#running += 1;
-    void this.#runner.execute(index).then(
-      (outcome) => this.#guard(() => this.#executed(index, outcome)),
-      (error: unknown) => this.#crash(error),
+  /** Starts an atom, if it may: it is told more than once that it is ready when a scope starts anew. */
+  #start(index: number): void {
+    const { book, graph, frontier, options, waiting, runner } = this.#run;
+    const node = graph.node(index);
+    const { state, nextAtUnixMs } = book.get(index);
+    if (!node.isActive || this.#inFlight.has(index) || !this.#recovery.mayStart(index)) return; // E2
+    if (state === 'retrying' ? !this.#recovery.mayRestart(index) : frontier.isComplete(index))
+      return;
+    if (state !== 'pending' && state !== 'running' && state !== 'retrying') return;
+    if (nextAtUnixMs !== undefined && nextAtUnixMs > options.clock.nowUnixMs()) {
+      return waiting.add(index, nextAtUnixMs);
+    }
+    if (state === 'retrying') this.#restart(index);
+    if (node.votes.length > 0 && !this.#admitted.has(index)) return this.#askDeciders(index);
+    if (node.role.kind === 'event') return this.#signals.begin(index);
+    this.#launch({
+      index,
+      call: () => runner.execute(index),
+      ended: (outcome) => this.#executed(index, outcome),
+    });
+  }
+
+  #launch<Value>({ index, call, ended }: Launch<Value>): void {
+    const { ending, graph } = this.#run;
+    const { scopes } = this.#recovery;
+    const { scope } = graph.node(index);
+    this.#inFlight.add(index);
+    scopes.count(scope, 1);
+    void call().then(
+      (outcome) =>
+        ending.guard(() => {
+          if (this.#isOver) return; // E5
+          this.#inFlight.delete(index);
+          scopes.count(scope, -1);
+          ended(outcome);
+          this.#advance();
+        }),
+      (error: unknown) => ending.crash(error),
     );
   }
 
-  #executed(index: number, outcome: CallOutcome<Payload>): void {
-    if (this.#isOver) return; // E7
-    this.#running -= 1;
-    if (outcome.kind === 'success') {
-      this.#book.succeed(index, outcome.value);
-      this.#unfinished -= 1;
-    } else if (outcome.kind === 'failure') {
-      this.#resolveFailure(index, outcome);
+  #executed(index: number, outcome: CallOutcome<Executed>): void {
+    const { book, options } = this.#run;
+    if (outcome.kind === 'interrupted') return;
+    if (outcome.kind === 'failure') return this.#resolveFailure(index, outcome);
+    const executed = outcome.value;
+    if (executed.kind === 'pause') {
+      return book.waitUntil(index, options.clock.nowUnixMs() + executed.ms);
     }
-    this.#advance();
+    if (this.#run.graph.node(index).role.kind === 'retry') {
+      book.succeedRound(index, executed.payload);
+    } else {
+      book.succeed(index, executed.payload);
+    }
+    this.#done(index);
+    if (executed.kind === 'chosen') this.#passChoice(index);
+    if (executed.kind !== 'list') return;
+    // Its items are known from here on, and start once the list's checkpoint is durable.
+    this.#expand(index);
+    this.#count();
   }
 
-  /** E5: another try, or the end of the flow. */
+  #done(index: number): void {
+    this.#unfinished -= 1;
+    this.#admitted.delete(index);
+  }
+
+  /** E3: another try, or the end of the scope. */
   #resolveFailure(index: number, outcome: FailedCall): void {
-    const { clock, random, logger } = this.#options;
-    const { tries, forgivenTries } = this.#book.get(index);
+    const { book, graph, options, plan } = this.#run;
+    const { clock, random, logger } = options;
+    const { tries, forgivenTries } = book.get(index);
+    const isFinal = outcome.isFinal || !this.#recovery.mayStart(index); // E2
+    const policy = executePolicy(graph.node(index).task, plan.retry);
     const counted = tries - forgivenTries;
-    const isFinal = outcome.isFinal || this.#phase !== 'forward'; // E2
-    const delayMs = retryDelayMs({ ...outcome, isFinal, counted }, this.#policy(index), random);
+    const delayMs = retryDelayMs({ ...outcome, isFinal, counted }, policy, random);
+    const fields = failedTry(book.get(index), outcome.thrown);
     if (delayMs === undefined) {
-      this.#book.fail(index, outcome.thrown);
-      this.#firstFailure ??= this.#book.get(index).failure;
-      this.#giveUp();
-      logger.error(this.#failedTry(index, outcome), 'a task failed for good; the flow is reverted');
+      book.fail(index, outcome.thrown);
+      logger.error(fields, 'a task failed for good');
+      this.#recovery.fail(index);
       return;
     }
-    const nextAtUnixMs = clock.nowUnixMs() + delayMs;
-    this.#book.retryLater(index, outcome.thrown, nextAtUnixMs);
-    logger.warn(
-      { ...this.#failedTry(index, outcome), delayMs },
-      'a task failed; it is tried again',
+    book.retryLater(index, outcome.thrown, clock.nowUnixMs() + delayMs);
+    logger.warn({ ...fields, delayMs }, 'a task failed; it is tried again');
+  }
+
+  /** The scope of this controller starts anew. */
+  #restart(controller: number): void {
+    const { frontier, graph } = this.#run;
+    const members = this.#recovery.restart(controller);
+    frontier.undo([controller, ...members]);
+    const touched = new Set([controller, ...members]);
+    for (const index of members) {
+      this.#admitted.delete(index);
+      for (const successor of graph.node(index).successors) touched.add(successor);
+    }
+    frontier.recount(touched);
+    this.#count();
+  }
+
+  /** Asks the deciders of an atom, one after another; any no keeps it from running. */
+  #askDeciders(index: number): void {
+    const { graph, runner } = this.#run;
+    const node = graph.node(index);
+    const votes = node.votes.filter((vote) =>
+      vote.sources.some((local) => !this.#values.isIgnored(graph.placeFrom(node, local))),
     );
+    const ask = async (): Promise<CallOutcome<BlockDepth | undefined>> => {
+      let depth: BlockDepth | undefined;
+      for (const vote of votes) {
+        const outcome = await runner.vote(index, vote);
+        if (outcome.kind !== 'success') return outcome;
+        if (outcome.value) depth = widestDepth(depth, vote.depth);
+      }
+      return { kind: 'success', value: depth };
+    };
+    this.#launch({ index, call: ask, ended: (outcome) => this.#decided(index, outcome) });
   }
 
-  /** The flow has failed: nothing starts any more (E2), so nobody waits for a next try. */
-  #giveUp(): void {
-    this.#phase = 'settling';
-    this.#waiting.clear();
-  }
-
-  #policy(index: number): RetryPolicy {
-    return mergeRetry(this.#plan.nodes[index]?.task?.retry, this.#plan.retry);
-  }
-
-  #failedTry(index: number, { thrown }: FailedCall): Record<string, unknown> {
-    return failedTry(this.#book.get(index), thrown);
-  }
-
-  /** E3: once everything that ran has settled and is durable, the revert begins. */
-  #settle(): void {
-    if (this.#running > 0) return;
-    for (const index of this.#book.tasks) this.#book.closeTry(index);
-    const work = this.#book.tasks.filter((index) => this.#hasWork(index));
-    this.#revertsLeft = work.length;
-    // The failure of the flow as a whole stands in no task's record yet.
-    const [first] = work;
-    if (first !== undefined && !this.#book.hasFailed)
-      this.#book.markReverting(first, this.#flowFailure());
-    if (this.#revertsLeft > 0 && !this.#writer.isSettled) {
-      void this.#writer.flush().then(() => this.#guard(() => this.#advance()));
-      return;
+  #decided(index: number, outcome: CallOutcome<BlockDepth | undefined>): void {
+    const { book } = this.#run;
+    if (outcome.kind === 'interrupted') return;
+    if (outcome.kind === 'failure') {
+      book.fail(index, unusable('a decider', outcome.thrown));
+      return this.#recovery.fail(index);
     }
-    this.#phase = 'reverting';
-    this.#ready = [];
-    this.#frontier = new Frontier(this.#plan, 'backward');
-  }
-
-  /** True when user code has to revert this task yet. */
-  #hasWork(index: number): boolean {
-    const { state } = this.#book.get(index);
-    const isToRevert = state === 'success' || state === 'failure' || state === 'reverting';
-    return isToRevert && this.#plan.nodes[index]?.task?.revert !== undefined;
-  }
-
-  /** Passes over a task that there is nothing to revert of; false when user code has to. */
-  #passRevert(index: number): boolean {
-    const { state } = this.#book.get(index);
-    if (state === 'revertFailure') return true; // E4: not complete, so nothing behind it becomes ready.
-    if (this.#hasWork(index)) return false;
-    if (state === 'success' || state === 'failure')
-      this.#book.skipRevert(index, this.#flowFailure());
-    else if (state === 'reverting') this.#book.reverted(index); // Its revert was removed from the flow.
-    this.#frontier.complete(index);
-    return true;
-  }
-
-  #startRevert(index: number): void {
-    this.#running += 1;
-    void this.#runner.revert(index, this.#flowFailure()).then(
-      (outcome) => this.#guard(() => this.#revertEnded(index, outcome)),
-      (error: unknown) => this.#crash(error),
-    );
-  }
-
-  #revertEnded(index: number, outcome: CallOutcome<unknown>): void {
-    if (this.#isOver) return; // E7
-    this.#running -= 1;
-    if (outcome.kind === 'success') {
-      this.#book.reverted(index);
-      this.#revertResolved();
-    } else if (outcome.kind === 'failure') {
-      this.#resolveRevertFailure(index, outcome);
+    if (!this.#recovery.mayStart(index)) return; // E2
+    if (outcome.value === undefined) {
+      this.#admitted.add(index);
+      return this.#ready.add(index);
     }
-    this.#advance();
+    book.ignore(index, outcome.value);
+    this.#done(index);
+    this.#spread(index, outcome.value);
   }
 
-  /** After the last revert by user code nobody has to wait for a commit: the rest has nothing to revert. */
-  #revertResolved(): void {
-    this.#revertsLeft -= 1;
-    if (this.#revertsLeft > 0) return;
-    for (const index of this.#book.tasks) {
-      if (this.#book.get(index).state === 'reverted') this.#frontier.complete(index);
+  /** What a decider's no keeps from running besides the atom itself. */
+  #spread(index: number, depth: BlockDepth): void {
+    this.#ignore(spreadBlock(this.#run.graph, index, depth));
+  }
+
+  /** The cases that a choice has not chosen are passed over. */
+  #passChoice(index: number): void {
+    const { graph, book } = this.#run;
+    const node = graph.node(index);
+    if (node.role.kind !== 'choice') return;
+    const chosen = readResult(book.get(index))['case'];
+    for (const { name, nodes } of node.role.cases) {
+      if (name !== chosen) this.#ignore(nodes.map((local) => graph.placeFrom(node, local)));
     }
   }
 
-  #resolveRevertFailure(index: number, outcome: FailedCall): void {
-    const { clock, random, logger } = this.#options;
-    const { thrown } = outcome;
-    const counted = this.#book.get(index).revertTries;
-    const delayMs = retryDelayMs({ ...outcome, counted }, this.#policy(index), random);
-    if (delayMs === undefined) {
-      this.#book.failRevert(index, thrown);
-      this.#revertResolved();
-      logger.error(this.#failedTry(index, outcome), 'a revert failed for good; undo it by hand');
-      return;
+  #ignore(indexes: Iterable<number>): void {
+    const { book, graph } = this.#run;
+    for (const index of indexes) {
+      const { task, isActive } = graph.node(index);
+      if (!task || !isActive || book.get(index).state !== 'pending') continue;
+      book.ignore(index);
+      this.#done(index);
     }
-    const nextAtUnixMs = clock.nowUnixMs() + delayMs;
-    this.#book.retryRevertLater(index, thrown, nextAtUnixMs);
-    logger.warn(
-      { ...this.#failedTry(index, outcome), delayMs },
-      'a revert failed; it is tried again',
-    );
   }
 
-  /** E1, E4: what is durable lets others go on. */
+  /** Gives a map the items that its checkpoint says it has. */
+  #expand(index: number): void {
+    const { graph, book } = this.#run;
+    if (graph.node(index).role.kind !== 'fork') return;
+    const count = Number(readResult(book.get(index))['count']); // written by the runner
+    const fresh = graph.expand(index, count);
+    book.grow();
+    for (const each of fresh) {
+      if (graph.node(each).task && book.isStale(each)) book.reset(each);
+    }
+    this.#gates.open(index, fresh);
+    this.#recovery.scopes.grow();
+  }
+
+  /** E1: what is durable lets others go on. */
   #committed(records: readonly AtomRecord[]): void {
-    if (this.#isOver) return; // E7
-    this.#options.observer?.committed?.(records);
+    if (this.#isOver) return; // E5
+    const { graph, waiting, frontier, options, book } = this.#run;
+    options.observer?.committed?.(records);
     for (const record of records) {
-      const index = this.#indexOf(record.name);
-      if (record.state === 'success' && this.#phase === 'forward') this.#frontier.complete(index);
-      if (record.state === 'reverted' && this.#phase === 'reverting')
-        this.#frontier.complete(index);
-      // E8: only now, so that no try ever runs whose predecessor another attempt would repeat.
-      const waiting = this.#phase === 'forward' ? 'pending' : 'reverting';
-      if (record.nextAtUnixMs !== undefined && record.state === waiting) {
-        this.#waiting.add(index, record.nextAtUnixMs);
+      const index = graph.placeOf(record.name);
+      if (index === undefined || !graph.node(index).isActive) continue;
+      // What was written may be overtaken: of an earlier round, or changed since.
+      const { state, nextAtUnixMs } = book.get(index);
+      if (state !== record.state || nextAtUnixMs !== record.nextAtUnixMs) continue;
+      this.#recovery.committed(index);
+      if (!this.#recovery.mayStart(index)) continue;
+      if (isDone(record)) frontier.complete(index);
+      // E6: only now, so that no try ever runs whose predecessor another attempt would repeat.
+      const waits = record.state === 'pending' || record.state === 'running';
+      if (waits && record.nextAtUnixMs !== undefined && !this.#inFlight.has(index)) {
+        waiting.add(index, record.nextAtUnixMs);
       }
     }
     this.#advance();
   }
 
   #isDone(): boolean {
-    if (this.#phase === 'forward') return this.#unfinished === 0;
-    if (this.#phase === 'settling' || this.#ready.length > 0) return false;
-    if (this.#waiting.size > 0) return false;
-    // What is not durable yet may let another revert start.
-    return this.#revertsLeft === 0 || this.#writer.isSettled;
-  }
-
-  /** Ends the run when all that is left to do lies further ahead than the run is to wait. */
-  #mayRelease(): boolean {
-    const { clock, releaseAfterMs = DEFAULT_RELEASE_AFTER_MS } = this.#options;
-    if (this.#ready.length > 0 || this.#phase === 'settling') return false;
-    const first = this.#waiting.first;
-    if (!first || first.untilUnixMs - clock.nowUnixMs() <= releaseAfterMs) return false;
-    if (this.#mayUnlock()) return false;
-    const { index, untilUnixMs } = first;
-    const reason = waitReason(this.#book.get(index), this.#waiting.size - 1);
-    this.#end({ kind: 'waiting', untilUnixMs, reason });
-    return true;
-  }
-
-  /** True while a commit under way or to come may make more tasks ready. */
-  #mayUnlock(): boolean {
-    return !this.#writer.isSettled && this.#book.tasks.some((index) => this.#unlocks(index));
-  }
-
-  #unlocks(index: number): boolean {
-    const node = this.#plan.nodes[index];
-    const { state } = this.#book.get(index);
-    const isDone = this.#phase === 'forward' ? state === 'success' : state === 'reverted';
-    const others = this.#phase === 'forward' ? node?.successors : node?.predecessors;
-    return isDone && (others?.length ?? 0) > 0;
+    return this.#recovery.hasFlowFailed ? this.#recovery.isFlowReverted : this.#unfinished === 0;
   }
 
   #endDone(): void {
-    if (this.#phase === 'forward') return this.#endSucceeded();
-    this.#book.closeForeign();
-    this.#end({ kind: 'failed', failure: this.#flowFailure() });
-  }
-
-  #endSucceeded(): void {
+    const { book, ending, plan } = this.#run;
+    if (this.#recovery.hasFlowFailed) {
+      book.closeForeign();
+      return ending.end({ kind: 'failed', failure: this.#recovery.flowFailure });
+    }
     let output: Payload;
     try {
-      output = encodeOutput(this.#plan, (node) => this.#book.get(node));
+      output = encodeOutput(plan, this.#values.lookupForFlow());
     } catch (error) {
       // The tasks are done; what they provided together can't be stored as the flow's output.
-      this.#firstFailure = toFailure(unusable('the output of the flow', error));
-      this.#giveUp();
+      this.#recovery.failFlow(toFailure(unusable('the output of the flow', error)));
       return this.#advance();
     }
-    this.#end({ kind: 'succeeded', output });
+    ending.end({ kind: 'succeeded', output });
   }
 
-  /** Stopped or refused: waits for what runs to settle, within the grace period. */
-  #endStopped(): void {
-    if (this.#running > 0 && !this.#isAbandoned) return;
-    if (this.#refusal) return this.#reject(this.#refusal.error);
-    this.#end({ kind: 'stopped' });
-  }
-
-  #halt(reason: unknown): void {
-    this.#stop.abort(reason);
-    this.#grace ??= this.#options.clock.startTimer(STOP_GRACE_MS, () => {
-      this.#isAbandoned = true;
-      this.#abandoned.resolve();
-      this.#guard(() => this.#advance());
+  /** Ends the run when all that is left to do lies further ahead than the run is to wait. */
+  #release(): boolean {
+    const { options, waiting, writer, ending, book } = this.#run;
+    const { clock, releaseAfterMs = DEFAULT_RELEASE_AFTER_MS, signals } = options;
+    const { first } = waiting;
+    if (this.#ready.size > 0 || !this.#recovery.isResting) return false;
+    if (!first && this.#signals.size === 0) return false;
+    if (first && first.untilUnixMs - clock.nowUnixMs() <= releaseAfterMs) return false;
+    if (!writer.isSettled) {
+      // What is under way may let something else start.
+      void writer.flush();
+      return false;
+    }
+    const waitsForSignal = this.#signals.size > 0;
+    const signalsSeen = signals?.received().at(-1)?.seq ?? 0;
+    const reason = waitsForSignal
+      ? this.#signals.reason
+      : waitReason(book.get(first?.index ?? 0), waiting.size - 1);
+    ending.end({
+      kind: 'waiting',
+      untilUnixMs: first?.untilUnixMs,
+      waitsForSignal,
+      signalsSeen,
+      reason,
     });
+    return true;
+  }
+
+  /** Cancel with revert: what goes forward is told to stop, and everything is reverted. */
+  #cancel(reason: unknown): void {
+    this.#stopper.stopForward(reason);
+    this.#recovery.failFlow(toFailure(reason));
     this.#advance();
   }
+}
 
-  #refuse(error: unknown): void {
-    this.#refusal = { error };
-    this.#halt(error);
-  }
-
-  /** Lets the checkpoint under way end, writes what the caller's commit couldn't hold, and resolves. */
-  #end(end: RunEnd): void {
-    this.#isEnding = true;
-    this.#waiting.disarm();
-    void Promise.race([this.#writeSurplus(), this.#abandoned.promise]).then(() => {
-      if (this.#refusal) return this.#result.reject(this.#refusal.error);
-      this.#result.resolve({ ...end, uncommitted: this.#writer.close() });
-    });
-  }
-
-  async #writeSurplus(): Promise<void> {
-    await this.#writer.idle();
-    while (!this.#refusal && this.#writer.waiting > CHECKPOINT_RECORDS_MAX)
-      await this.#writer.flush();
-  }
-
-  #flowFailure(): Failure {
-    this.#firstFailure ??= this.#book.findFlowFailure();
-    return this.#firstFailure;
-  }
-
-  #indexOf(name: string): number {
-    return this.#runner.indexOf(name);
-  }
-
-  /** Runs a step of the engine; a defect ends the run with it rather than leaving it hanging. */
-  #guard(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.#crash(error);
-    }
-  }
-
-  /** A defect: what runs gets the time to end that it gets when a checkpoint is refused. */
-  #crash(error: unknown): void {
-    const isFirst = this.#refusal === undefined;
-    this.#refusal ??= { error };
-    if (!isFirst) return this.#reject(error);
-    try {
-      this.#halt(error);
-    } catch (again) {
-      this.#reject(again);
-    }
-  }
-
-  #reject(error: unknown): void {
-    this.#isEnding = true;
-    this.#result.reject(error);
-  }
+function isDone({ state }: AtomRecord): boolean {
+  return state === 'success' || state === 'ignore';
 }

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type {
+  ConsumerOf,
   Give,
   GivesOf,
   IsOpen,
@@ -8,6 +9,7 @@ import type {
   Need,
   NeedsOf,
   OtherTypeName,
+  Requirement,
   TypeName,
 } from './wiring-type.ts';
 
@@ -35,8 +37,10 @@ type InputProblem<N extends Need, Values> = N extends Need
   ? N['value'] extends keyof Values
     ? [Values[N['value']]] extends [N['type']]
       ? never
-      : `task '${N['task']}' requires '${N['value']}' as ${TypeName<N['type']>}, but the flow's input has ${OtherTypeName<Values[N['value']], N['type']>}`
-    : `task '${N['task']}' requires '${N['value']}', which nothing before it provides`
+      : `${Requirement<ConsumerOf<N>, N['value']>} as ${TypeName<N['type']>}, but the flow's input has ${OtherTypeName<Values[N['value']], N['type']>}`
+    : N['isOptional'] extends true
+      ? never
+      : `${Requirement<ConsumerOf<N>, N['value']>}, which nothing before it provides`
   : never;
 
 /** The body of a flow when its needs are met; else the sentences that say which aren't. */

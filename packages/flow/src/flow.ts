@@ -11,7 +11,7 @@ import type {
   OutputValues,
   PostedInput,
 } from './flow-wiring-type.ts';
-import { isItem } from './pattern.ts';
+import { isItem } from './item.ts';
 import { checkRetry, mergeRetry, type RetryOptions } from './retry-options.ts';
 import { isSchema, jsonSchemaOf } from './schema.ts';
 import type { Item } from './wiring-type.ts';
@@ -108,6 +108,11 @@ export function isFlow(value: unknown): value is AnyFlow {
 /** What the engine needs of a flow. */
 export function planOf(flow: AnyFlow): FlowPlan {
   return flow[PLAN];
+}
+
+/** The same flow with another plan: for the testing kit, which puts its own code around the tasks'. */
+export function withPlan(flow: AnyFlow, plan: FlowPlan): AnyFlow {
+  return Object.freeze({ ...flow, [PLAN]: plan });
 }
 
 /** Checks what the types can't promise to a caller without them. */

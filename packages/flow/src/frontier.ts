@@ -1,58 +1,89 @@
-import type { FlowPlan } from './flow-plan.ts';
+import { isAtom, type RunGraph } from './run-graph.ts';
 
 /**
- * Which tasks may start next: those all of whose predecessors (or, backwards, successors) are
- * complete. Keeps a counter for each node, so that a whole run costs O(nodes + edges).
+ * Which atoms may start next: those all of whose predecessors are complete. Keeps a counter for each
+ * node, so that a whole run costs O(nodes + edges), and each further round of a retry controller what
+ * its scope does.
  */
 export class Frontier {
-  readonly #plan: FlowPlan;
-  readonly #isBackward: boolean;
-  readonly #waiting: Int32Array;
-  readonly #isComplete: Uint8Array;
+  readonly #graph: RunGraph;
+  /** Called when a node is complete, points of the order included. */
+  readonly #passed: (index: number) => void;
+  readonly #waiting: number[] = [];
+  readonly #isComplete: boolean[] = [];
+  /** Gates that nobody has opened yet. */
+  readonly #isShut: boolean[] = [];
   #ready: number[] = [];
 
-  constructor(plan: FlowPlan, direction: 'forward' | 'backward') {
-    this.#plan = plan;
-    this.#isBackward = direction === 'backward';
-    this.#waiting = Int32Array.from(plan.nodes, (node) =>
-      this.#isBackward ? node.successors.length : node.predecessors.length,
-    );
-    this.#isComplete = new Uint8Array(plan.nodes.length);
-    for (let index = 0; index < plan.nodes.length; index += 1) {
-      if (this.#waiting[index] === 0) this.#reach(index);
-    }
+  constructor(graph: RunGraph, passed: (index: number) => void) {
+    this.#graph = graph;
+    this.#passed = passed;
+    this.recount(graph.nodes.keys());
   }
 
-  /** Tasks that have become ready since the last call, each once. */
+  isComplete(index: number): boolean {
+    return this.#isComplete[index] === true;
+  }
+
+  /** Atoms that have become ready since the last call. */
   takeReady(): readonly number[] {
     const ready = this.#ready;
     this.#ready = [];
     return ready;
   }
 
-  /** Marks a task as complete; joins beyond it are passed by themselves. */
+  /** Keeps a node from being reached until it is opened. */
+  shut(index: number): void {
+    this.#isShut[index] = true;
+  }
+
+  open(index: number): void {
+    this.#isShut[index] = false;
+    if (this.#waiting[index] === 0 && !this.isComplete(index)) this.#reach(index);
+  }
+
+  /** Marks a node as complete; points of the order beyond it are passed by themselves. */
   complete(index: number): void {
-    const stack = [index];
-    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      if (this.#isComplete[next] === 1) continue;
-      this.#isComplete[next] = 1;
-      for (const neighbour of this.#neighbours(next)) {
-        const left = (this.#waiting[neighbour] ?? 0) - 1;
-        this.#waiting[neighbour] = left;
-        if (left > 0) continue;
-        if (this.#plan.nodes[neighbour]?.task) this.#ready.push(neighbour);
-        else stack.push(neighbour);
+    const queue = [index];
+    // The queue grows while it is walked.
+    for (const next of queue) {
+      if (this.isComplete(next)) continue;
+      this.#isComplete[next] = true;
+      this.#passed(next);
+      for (const successor of this.#graph.node(next).successors) {
+        if (!this.#graph.node(successor).isActive) continue;
+        const left = (this.#waiting[successor] ?? 0) - 1;
+        this.#waiting[successor] = left;
+        if (left > 0 || this.#isShut[successor]) continue;
+        if (isAtom(this.#graph.node(successor))) this.#ready.push(successor);
+        else queue.push(successor);
       }
     }
   }
 
-  #reach(index: number): void {
-    if (this.#plan.nodes[index]?.task) this.#ready.push(index);
-    else this.complete(index);
+  /** Makes nodes incomplete again; call {@link recount} for them, and for what follows them, after that. */
+  undo(indexes: Iterable<number>): void {
+    for (const index of indexes) this.#isComplete[index] = false;
   }
 
-  #neighbours(index: number): readonly number[] {
-    const node = this.#plan.nodes[index];
-    return (this.#isBackward ? node?.predecessors : node?.successors) ?? [];
+  /** Counts anew what these nodes wait for; those that wait for nothing are reached. */
+  recount(indexes: Iterable<number>): void {
+    const free: number[] = [];
+    for (const index of indexes) {
+      const node = this.#graph.node(index);
+      if (!node.isActive) continue;
+      let waiting = 0;
+      for (const other of node.predecessors) {
+        if (this.#graph.node(other).isActive && !this.isComplete(other)) waiting += 1;
+      }
+      this.#waiting[index] = waiting;
+      if (waiting === 0 && !this.isComplete(index) && !this.#isShut[index]) free.push(index);
+    }
+    for (const index of free) this.#reach(index);
+  }
+
+  #reach(index: number): void {
+    if (isAtom(this.#graph.node(index))) this.#ready.push(index);
+    else this.complete(index);
   }
 }

@@ -1,8 +1,10 @@
 import type { AmbiguousTable, Result, SiblingWires, WireSiblings } from './fold-type.ts';
+import type { Link } from './link.ts';
 import type {
   AllGives,
   AllNeeds,
   DoubledTable,
+  GivesIn,
   Item,
   ItemOr,
   Met,
@@ -10,8 +12,10 @@ import type {
   NamesIn,
   NamesOf,
   NeedsIn,
+  Requirement,
   Steps,
   Table,
+  TaskOf,
   UnknownFold,
   Wire,
 } from './wiring-type.ts';
@@ -20,9 +24,6 @@ import type {
  * The wiring check of a graph, for the compiler: every item sees what its siblings give, in
  * whatever order they are listed. wiring-type.ts says what the check is and what its rules are.
  */
-
-/** An explicit link: the second item starts when the first one is done. */
-export type Link = readonly [from: Item, to: Item];
 
 /** Wires between the items; an item never provides for itself. */
 type SiblingWireKeys<S extends readonly unknown[], Gives extends string> = {
@@ -56,7 +57,7 @@ type LinkEnds<
 /** A wait is `<place>><place it waits for>`. */
 type Waits<Wires extends string, L, P extends PlaceTable> =
   | (Wires extends `${infer Task} ${string} ${infer Provider}`
-      ? WireEnds<P, Task, Provider>
+      ? WireEnds<P, TaskOf<Task>, Provider>
       : never)
   | (L extends Link ? LinkEnds<P, L> : never);
 
@@ -122,11 +123,11 @@ type CycleTable<Wires extends string, L, P extends PlaceTable, Cyclic extends st
   ? unknown
   : {
       readonly [Key in Wires as Key extends `${infer Task} ${string} ${infer Provider}`
-        ? WireEnds<P, Task, Provider> extends Cyclic
-          ? Task
+        ? WireEnds<P, TaskOf<Task>, Provider> extends Cyclic
+          ? TaskOf<Task>
           : never
         : never]: Key extends `${infer Task} ${infer Value} ${infer Provider}`
-        ? `task '${Task}' requires '${Value}' from task '${Provider}', which in turn waits for it: a cycle`
+        ? `${Requirement<Task, Value>} from task '${Provider}', which in turn waits for it: a cycle`
         : never;
     } & LinkCycleTable<L, P, Cyclic>;
 
@@ -164,27 +165,89 @@ type FoldSiblings<
 export type FoldGraph<
   Items extends readonly unknown[],
   L extends readonly unknown[],
+  Target extends Item | undefined = undefined,
 > = number extends Items['length']
   ? UnknownFold
   : Steps<Items> extends infer S extends readonly unknown[]
-    ? WireSiblings<S> extends infer W extends SiblingWires
-      ? SiblingWireKeys<S, W['gives']> extends infer Wires extends string
-        ? PlaceKeys<S> extends infer Keys extends string
-          ? FoldSiblings<Items, L[number], S, W, Wires, Places<Keys>>
-          : never
-        : never
+    ? PlaceKeys<S> extends infer Keys extends string
+      ? Target extends Item
+        ? FoldTargeted<Items, L[number], S, Places<Keys>, Target>
+        : FoldSteps<Items, L[number], S, Places<Keys>>
       : never
     : never;
 
+type FoldSteps<
+  Items extends readonly unknown[],
+  L,
+  S extends readonly unknown[],
+  P extends PlaceTable,
+> =
+  WireSiblings<S> extends infer W extends SiblingWires
+    ? SiblingWireKeys<S, W['gives']> extends infer Wires extends string
+      ? FoldSiblings<Items, L, S, W, Wires, P>
+      : never
+    : never;
+
+/** Only what the target needs: other items count for nothing, nor do links that lead to them. */
+type FoldTargeted<
+  Items extends readonly unknown[],
+  L,
+  S extends readonly unknown[],
+  P extends PlaceTable,
+  Target extends Item,
+> =
+  Waits<SiblingWireKeys<S, GivesIn<S[number]>>, L, P> extends infer W extends string
+    ? NeededPlaces<W, P[NamesOf<Target> & keyof P]> extends infer Kept extends string
+      ? FoldSteps<Items, LinkTo<L, P, Kept>, StepsAt<S, Kept>, P>
+      : never
+    : never;
+
+/** The places, and those that they wait for, and so on. */
+type NeededPlaces<W extends string, Found extends string> =
+  WaitedFor<Extract<W, `${Found}>${string}`>> extends infer More extends string
+    ? [More] extends [Found]
+      ? Found
+      : NeededPlaces<W, Found | More>
+    : never;
+
+type StepsAt<S extends readonly unknown[], Kept extends string> = {
+  readonly [Place in keyof S]: Place extends Kept ? S[Place] : never;
+};
+
+type LinkTo<L, P extends PlaceTable, Kept extends string> = L extends Link
+  ? P[NamesOf<L[1]> & keyof P] extends Kept
+    ? L
+    : never
+  : never;
+
 /** The links, each one that leads out of the graph replaced by a sentence. */
 export type CheckedLinks<Items extends readonly unknown[], L extends readonly unknown[]> = {
-  [Key in keyof L]: L[Key] extends Link
-    ? readonly [
-        Linked<Places<PlaceKeys<Steps<Items>>>, L[Key][0]>,
-        Linked<Places<PlaceKeys<Steps<Items>>>, L[Key][1]>,
-      ]
-    : never;
+  [Key in keyof L]: L[Key] extends readonly [infer From extends Item, infer To extends Item, unknown]
+    ? // The compiler doesn't look into what a call returned, so that the sentence has to stand for all of it.
+      ItemOr<unknown, Extract<LinkedIn<Items, From> | LinkedIn<Items, To>, string>>
+    : L[Key] extends Link
+      ? readonly [LinkedIn<Items, L[Key][0]>, LinkedIn<Items, L[Key][1]>]
+      : never;
 };
+
+type LinkedIn<Items extends readonly unknown[], I extends Item> = Linked<
+  Places<PlaceKeys<Steps<Items>>>,
+  I
+>;
+
+/** The target, or a sentence when it isn't in the graph. */
+export type CheckedTarget<
+  Items extends readonly unknown[],
+  Target extends Item | undefined,
+> = number extends Items['length']
+  ? Target
+  : Target extends Item
+    ? ItemOr<Target, Missing<Exclude<NamesOf<Target>, keyof Places<PlaceKeys<Steps<Items>>>>>>
+    : Target;
+
+type Missing<Names extends string> = Names extends Names
+  ? `task '${Names}' is not in this graph; only what is can be its target`
+  : never;
 
 type Linked<P, I extends Item> = ItemOr<I, Stranger<Exclude<NamesOf<I>, keyof P>>>;
 type Stranger<Names extends string> = Names extends Names

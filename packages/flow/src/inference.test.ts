@@ -2,8 +2,10 @@ import type { FlowInput, FlowOutput } from '@holdfast/core';
 import { expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
 import { type AnyFlow, type Flow, flow } from './flow.ts';
+import { optional } from './optional-schema.ts';
 import { graph, linear, unordered } from './pattern.ts';
-import { type Task, task } from './task.ts';
+import { named, type Task, task } from './task.ts';
+import { type } from './unchecked-schema.ts';
 
 const measure = task({
   name: 'measure',
@@ -115,4 +117,94 @@ test('a client has to send what the flow takes', () => {
   // @ts-expect-error: the path is no number
   post(measured, { path: 1 });
   expectTypeOf(post).toBeFunction();
+});
+
+const archive = task({
+  name: 'archive',
+  requires: { input: z.string(), region: z.enum(['eu', 'us']), level: z.number().default(1) },
+  revertRequires: { input: z.coerce.string(), backup: optional(type<Date>()) },
+  provides: { path: z.string(), bytes: z.number() },
+  rebind: { input: 'source' },
+  rename: { path: 'archivePath' },
+  inject: { region: 'eu' },
+  execute: ({ input, region, level }) => {
+    expectTypeOf(input).toEqualTypeOf<string>();
+    expectTypeOf(region).toEqualTypeOf<'eu' | 'us'>();
+    expectTypeOf(level).toEqualTypeOf<number>();
+    return { path: input, bytes: level };
+  },
+  revert: ({ input, backup }, { result }) => {
+    expectTypeOf(input).toEqualTypeOf<string>();
+    expectTypeOf(backup).toEqualTypeOf<Date | undefined>();
+    expectTypeOf(result?.path).toEqualTypeOf<string | undefined>();
+  },
+});
+
+test('the flow sees the names that it gives to the values of a task', () => {
+  const archived = flow({
+    name: 'archived',
+    input: z.object({ source: z.string() }),
+    body: archive,
+  });
+  expectTypeOf<FlowOutput<typeof archived>>().toEqualTypeOf<{
+    readonly archivePath: string;
+    readonly bytes: number;
+  }>();
+});
+
+test('a copy has names of its own', () => {
+  const copy = named('copy', archive, {
+    rebind: { input: 'draft', region: 'where' },
+    rename: { path: 'draftPath', bytes: 'draftBytes' },
+  });
+  expectTypeOf(copy.name).toEqualTypeOf<'copy'>();
+  const both = flow({
+    name: 'both',
+    input: z.object({ source: z.string(), draft: z.string(), where: z.enum(['eu', 'us']) }),
+    body: unordered('main', archive, copy),
+  });
+  expectTypeOf<FlowOutput<typeof both>>().toEqualTypeOf<{
+    readonly archivePath: string;
+    readonly bytes: number;
+    readonly draftPath: string;
+    readonly draftBytes: number;
+  }>();
+});
+
+test('a copy of a task that is built at run time compiles', () => {
+  const dynamic: Task = archive;
+  const copy = named('copy', dynamic, { rebind: { input: 'draft' } });
+  const copied = flow({ name: 'copied', input: z.looseObject({}), body: linear('main', copy) });
+  expectTypeOf<FlowOutput<typeof copied>>().toEqualTypeOf<Readonly<Record<string, unknown>>>();
+});
+
+test('a task can be annotated, and infers its values none the less', () => {
+  const nothing: Task<'nothing', never, never> = task({ name: 'nothing', execute: () => {} });
+  const any: Task = task({
+    name: 'any',
+    requires: { x: z.string() },
+    provides: { y: z.number() },
+    execute: ({ x }) => ({ y: x.length }),
+  });
+  const list: Task[] = [task({ name: 'a', execute: () => {} }), named('b', any), named('c', note)];
+  expectTypeOf([nothing, any, ...list]).toExtend<Task[]>();
+});
+
+test('a plain type holds the flow to it, and is stored like any other value', () => {
+  interface User {
+    readonly id: number;
+    readonly since: Date;
+  }
+  const load = task({
+    name: 'load',
+    provides: { user: type<User>() },
+    execute: () => ({ user: { id: 1, since: new Date(0) } }),
+  });
+  const loaded = flow({ name: 'loaded', body: load });
+  expectTypeOf<FlowOutput<typeof loaded>>().toEqualTypeOf<{
+    readonly user: { readonly id: number; readonly since: string };
+  }>();
+  // @ts-expect-error: it returns another type
+  task({ name: 'a', provides: { user: type<User>() }, execute: () => ({ user: { id: '1' } }) });
+  expectTypeOf(load).toExtend<Task>();
 });

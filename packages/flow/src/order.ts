@@ -3,7 +3,13 @@ import type { ChildWait } from './scope.ts';
 import {
   addEdge,
   type Branch,
+  type BranchLink,
+  type ChoiceTree,
+  type ControlledTree,
+  describeTree,
+  type GatherVertex,
   type JoinVertex,
+  type MapTree,
   type TaskVertex,
   type Tree,
   type Vertex,
@@ -11,10 +17,13 @@ import {
 
 /**
  * Puts the tasks in order: adds the edges that patterns and links imply, lists the tasks
- * topologically, and finds cycles in graphs.
+ * topologically, hands deciders to the tasks that they decide about, and finds cycles in graphs.
  *
- * The edges between two groups are their product. Where that is large, a join stands for it, so
- * that the number of edges stays in proportion to the number of tasks.
+ * O1. The edges between two groups are their product. Where that is large, a join stands for it, so
+ *     that the number of edges stays in proportion to the number of tasks.
+ * O2. Each pattern is listed as a whole, so that its tasks stand side by side, those of a retry
+ *     controller's scope right behind the controller.
+ * O3. What comes after a pattern waits for the whole of it, and all of a pattern for what is before it.
  */
 
 /** Up to so many edges between two groups are written out; beyond, a join stands for them. */
@@ -31,30 +40,61 @@ interface Block {
   readonly exits: Front;
 }
 
-/** The order of a flow's tasks. */
+/** The order of what is run as one: a flow, or the body of a map. */
 export interface Order {
   readonly tasks: readonly TaskVertex[];
-  readonly joins: readonly JoinVertex[];
+  readonly points: readonly (JoinVertex | GatherVertex)[];
+  /** What retry controllers control, each after the one around it. The first is everything. */
+  readonly scopes: readonly OrderScope[];
+  /** The place of the scope that each vertex lies in. */
+  readonly scopeOf: ReadonlyMap<Vertex, number>;
+  /** The scope of each retry controller. */
+  readonly controlled: ReadonlyMap<TaskVertex, number>;
+  /** The cases of each choice, with all that is in them. */
+  readonly cases: ReadonlyMap<TaskVertex, readonly OrderCase[]>;
+  /** The bodies of maps, by their forks. */
+  readonly bodies: ReadonlyMap<TaskVertex, OrderBody>;
 }
+
+export interface OrderScope {
+  readonly parent: number | undefined;
+  readonly controller: TaskVertex | undefined;
+}
+
+export interface OrderCase {
+  readonly name: string;
+  readonly vertices: readonly Vertex[];
+}
+
+export interface OrderBody {
+  readonly order: Order;
+  readonly gather: GatherVertex;
+}
+
+type Waits = ReadonlyMap<Branch, readonly ChildWait[]>;
 
 /** Orders the tree, and appends the cycles it finds to `problems`. */
-export function orderTasks(
-  tree: Tree,
-  waits: ReadonlyMap<Branch, readonly ChildWait[]>,
-  problems: WiringProblem[],
-): Order {
+export function orderTasks(tree: Tree, waits: Waits, problems: WiringProblem[]): Order {
   const sorter = new Sorter(waits, problems);
   sorter.sort(tree);
-  return { tasks: sorter.tasks, joins: sorter.joins };
+  return sorter;
 }
 
-class Sorter {
+class Sorter implements Order {
   readonly tasks: TaskVertex[] = [];
-  readonly joins: JoinVertex[] = [];
-  readonly #waits: ReadonlyMap<Branch, readonly ChildWait[]>;
+  readonly points: (JoinVertex | GatherVertex)[] = [];
+  readonly scopes: OrderScope[] = [{ parent: undefined, controller: undefined }];
+  readonly scopeOf = new Map<Vertex, number>();
+  readonly controlled = new Map<TaskVertex, number>();
+  readonly cases = new Map<TaskVertex, OrderCase[]>();
+  readonly bodies = new Map<TaskVertex, OrderBody>();
+  readonly #waits: Waits;
   readonly #problems: WiringProblem[];
+  /** The scope that is being sorted. */
+  #scope = 0;
+  #joins = 0;
 
-  constructor(waits: ReadonlyMap<Branch, readonly ChildWait[]>, problems: WiringProblem[]) {
+  constructor(waits: Waits, problems: WiringProblem[]) {
     this.#waits = waits;
     this.#problems = problems;
   }
@@ -62,20 +102,30 @@ class Sorter {
   /** Lists the tasks of the tree; `undefined` when it has none. */
   sort(tree: Tree): Block | undefined {
     switch (tree.kind) {
-      case 'task': {
-        this.tasks.push(tree.vertex);
-        const front: Front = { vertices: [tree.vertex] };
-        return { entries: front, exits: front };
-      }
+      case 'leaf':
+        return this.#sortLeaf(tree.vertex);
       case 'linear':
         return this.#sortLinear(tree);
       case 'unordered':
         return merge(tree.children.map((child) => this.sort(child)));
       case 'graph':
         return this.#sortGraph(tree);
+      case 'retry':
+        return this.#sortControlled(tree);
+      case 'choice':
+        return this.#sortChoice(tree);
+      case 'map':
+        return this.#sortMap(tree);
       default:
         return tree satisfies never;
     }
+  }
+
+  #sortLeaf(vertex: TaskVertex): Block {
+    this.tasks.push(vertex);
+    this.scopeOf.set(vertex, this.#scope);
+    const front: Front = { vertices: [vertex] };
+    return { entries: front, exits: front };
   }
 
   #sortLinear(tree: Branch): Block | undefined {
@@ -89,12 +139,59 @@ class Sorter {
         const isFan = whole.exits.vertices.length === 1 || block.entries.vertices.length === 1;
         this.#connect(whole.exits, block.entries, {
           limit: isFan ? Infinity : EDGES_WITHOUT_JOIN,
-          name: tree.name,
+          pattern: tree,
         });
       }
       whole = { entries: whole?.entries ?? block.entries, exits: block.exits };
     }
     return whole;
+  }
+
+  #sortControlled(tree: ControlledTree): Block {
+    const { vertex } = tree.controller;
+    const { entries, exits } = this.#sortLeaf(vertex);
+    const around = this.#scope;
+    this.#scope = this.scopes.length;
+    this.scopes.push({ parent: around, controller: vertex });
+    this.controlled.set(vertex, this.#scope);
+    const item = this.sort(tree.item);
+    this.#scope = around;
+    if (!item) return { entries, exits };
+    this.#connect(exits, item.entries, { limit: Infinity, pattern: tree });
+    return { entries, exits: item.exits };
+  }
+
+  #sortChoice(tree: ChoiceTree): Block {
+    const { vertex } = tree.chooser;
+    const chooser = this.#sortLeaf(vertex);
+    const cases: OrderCase[] = [];
+    const blocks: Block[] = [];
+    for (const { name, item } of tree.cases) {
+      const [tasks, points] = [this.tasks.length, this.points.length];
+      const block = this.sort(item);
+      cases.push({ name, vertices: this.#listedSince(tasks, points) });
+      if (!block) continue;
+      blocks.push(block);
+      const about = { limit: Infinity, pattern: tree, label: name };
+      this.#connect(chooser.exits, block.entries, about);
+    }
+    this.cases.set(vertex, cases);
+    // What is skipped counts as done, so that waiting for all cases is waiting for the one that is taken.
+    return { entries: chooser.entries, exits: merge(blocks)?.exits ?? chooser.exits };
+  }
+
+  #sortMap(tree: MapTree): Block {
+    const { gather } = tree;
+    const { vertex } = tree.fork;
+    const { entries } = this.#sortLeaf(vertex);
+    this.points.push(gather);
+    this.scopeOf.set(gather, this.#scope);
+    addEdge(vertex, gather);
+    this.bodies.set(vertex, {
+      order: orderTasks(tree.body, this.#waits, this.#problems),
+      gather,
+    });
+    return { entries, exits: { vertices: [gather] } };
   }
 
   #sortGraph(tree: Branch): Block | undefined {
@@ -108,70 +205,134 @@ class Sorter {
       });
       return undefined;
     }
-    const blocks: (Block | undefined)[] = [];
+    const parts: (Part | undefined)[] = [];
     const linked = new Set(waits.flatMap((wait) => [wait.from, wait.to]));
     for (const child of order.children) {
       const item = tree.children[child];
-      const block = item && this.sort(item);
+      const [tasks, points] = [this.tasks.length, this.points.length];
       // Nothing to run, but others are linked to it: it still stands between them.
-      blocks[child] = block ?? (linked.has(child) ? this.#emptyBlock(tree.name) : undefined);
+      const block =
+        (item && this.sort(item)) ?? (linked.has(child) ? this.#emptyBlock(tree) : undefined);
+      if (block) parts[child] = { block, vertices: this.#listedSince(tasks, points) };
     }
+    for (const { from, to } of waits) {
+      const [before, after] = [parts[from]?.block, parts[to]?.block];
+      if (!before || !after) continue;
+      this.#connect(before.exits, after.entries, { limit: EDGES_WITHOUT_JOIN, pattern: tree });
+    }
+    for (const each of tree.links) this.#decide(tree, each, parts);
     const starts = new Set(order.children);
     const ends = new Set(order.children);
     for (const { from, to } of waits) {
       starts.delete(to);
       ends.delete(from);
-      const [before, after] = [blocks[from], blocks[to]];
-      if (!before || !after) continue;
-      this.#connect(before.exits, after.entries, { limit: EDGES_WITHOUT_JOIN, name: tree.name });
     }
-    const entries = merge([...starts].map((child) => blocks[child]))?.entries;
-    const exits = merge([...ends].map((child) => blocks[child]))?.exits;
+    const entries = merge([...starts].map((child) => parts[child]?.block))?.entries;
+    const exits = merge([...ends].map((child) => parts[child]?.block))?.exits;
     return entries && exits && { entries, exits };
+  }
+
+  /** Hands the decider of a link to the tasks with which the item begins that the link leads to. */
+  #decide(tree: Branch, link: BranchLink, parts: readonly (Part | undefined)[]): void {
+    const { decider, from, to } = link;
+    const [before, after] = [parts[from], parts[to]];
+    if (!decider || !before || !after) return;
+    const { exits } = before.block;
+    const sources = exits.vertices.filter(({ kind }) => kind !== 'join');
+    const first = firstTasks(after);
+    for (const [place, { length }] of [
+      [from, sources],
+      [to, first],
+    ] as const) {
+      if (length > 0) continue;
+      const message = `a link ${place === from ? 'from' : 'to'} ${describeTree(tree.children[place])} has a decider, but there is nothing in it to decide about`;
+      this.#problems.push({ kind: 'unknown', message });
+    }
+    const label = `if (${decider.depth})`;
+    for (const vertex of first) {
+      vertex.votes.push({ ...decider, sources });
+      for (const [source, edge] of vertex.incoming) {
+        const isOfLink = sources.includes(source as TaskVertex);
+        if (isOfLink || source === exits.join || source === after.block.entries.join)
+          edge.label = label;
+      }
+    }
   }
 
   #connect(
     from: Front,
     to: Front,
-    options: { readonly limit: number; readonly name: string },
+    options: { readonly limit: number; readonly pattern: Named; readonly label?: string },
   ): void {
     let [before, after] = [from.vertices, to.vertices];
     if (before.length * after.length > options.limit) {
-      if (before.length > 1) before = [this.#exitJoin(from, options.name)];
-      if (after.length > 1) after = [this.#entryJoin(to, options.name)];
+      if (before.length > 1) before = [this.#exitJoin(from, options.pattern)];
+      if (after.length > 1) after = [this.#entryJoin(to, options.pattern)];
     }
-    for (const first of before) for (const second of after) addEdge(first, second);
+    const { label } = options;
+    for (const first of before) for (const second of after) addEdge(first, second, { label });
   }
 
-  #exitJoin(front: Front, name: string): JoinVertex {
+  #exitJoin(front: Front, pattern: Named): JoinVertex {
     if (front.join) return front.join;
-    front.join = this.#createJoin(name);
+    front.join = this.#createJoin(pattern);
     for (const vertex of front.vertices) addEdge(vertex, front.join);
     return front.join;
   }
 
-  #entryJoin(front: Front, name: string): JoinVertex {
+  #entryJoin(front: Front, pattern: Named): JoinVertex {
     if (front.join) return front.join;
-    front.join = this.#createJoin(name);
+    front.join = this.#createJoin(pattern);
     for (const vertex of front.vertices) addEdge(front.join, vertex);
     return front.join;
   }
 
-  #emptyBlock(name: string): Block {
-    const front: Front = { vertices: [this.#createJoin(name)] };
+  /** What has been listed since there were so many tasks and points. */
+  #listedSince(tasks: number, points: number): readonly Vertex[] {
+    return [...this.tasks.slice(tasks), ...this.points.slice(points)];
+  }
+
+  #emptyBlock(pattern: Named): Block {
+    const front: Front = { vertices: [this.#createJoin(pattern)] };
     return { entries: front, exits: front };
   }
 
-  #createJoin(name: string): JoinVertex {
+  #createJoin({ name, pattern }: Named): JoinVertex {
+    this.#joins += 1;
     // Brackets can't be part of a task's name, so that no join is taken for a task.
     const join: JoinVertex = {
       kind: 'join',
-      name: `${name}[${this.joins.length + 1}]`,
+      name: `${name}[${this.#joins}]`,
+      pattern,
       incoming: new Map(),
     };
-    this.joins.push(join);
+    this.points.push(join);
+    this.scopeOf.set(join, this.#scope);
     return join;
   }
+}
+
+/** A child of a graph, with all that is in it. */
+interface Part {
+  readonly block: Block;
+  readonly vertices: readonly Vertex[];
+}
+
+/** The tasks with which it begins; points before the first tasks are passed over. */
+function firstTasks({ block, vertices }: Part): readonly TaskVertex[] {
+  const first = new Set<Vertex>(block.entries.vertices);
+  // A set that grows while it is read is read to its new end.
+  for (const vertex of first) {
+    if (vertex.kind === 'task') continue;
+    for (const next of vertices) if (next.incoming.has(vertex)) first.add(next);
+  }
+  return [...first].filter((vertex) => vertex.kind === 'task');
+}
+
+/** The pattern that a join belongs to. */
+interface Named {
+  readonly name: string;
+  readonly pattern: number;
 }
 
 function merge(blocks: readonly (Block | undefined)[]): Block | undefined {

@@ -5,6 +5,7 @@ import {
   LIMITS,
   type RetryPolicy,
 } from '@holdfast/core';
+import type { TaskSpec } from './task.ts';
 
 /** How a failed task is tried again; what is left out is taken from the flow's policy, or core's `DEFAULT_RETRY`. */
 export interface RetryOptions {
@@ -35,6 +36,20 @@ export function mergeRetry(
     },
     doNotRetry: options.doNotRetry ?? fallback.doNotRetry,
   };
+}
+
+/** The policy of a task's execute, and that of its revert. */
+export function executePolicy(
+  task: Pick<TaskSpec, 'retry'> | undefined,
+  fallback: RetryPolicy,
+): RetryPolicy {
+  return mergeRetry(task?.retry, fallback);
+}
+export function revertPolicy(
+  task: Pick<TaskSpec, 'retry' | 'revertRetry'> | undefined,
+  fallback: RetryPolicy,
+): RetryPolicy {
+  return mergeRetry(task?.revertRetry, executePolicy(task, fallback));
 }
 
 /** Throws {@link InvalidArgumentError} naming the first field of `options` that is out of range. */

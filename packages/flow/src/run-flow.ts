@@ -5,6 +5,8 @@ import { FlowRun } from './flow-run.ts';
 import { checkNumber } from './retry-options.ts';
 import type { RunOptions, RunResult } from './run-options.ts';
 import { readInput, type Values } from './run-values.ts';
+import { WorkflowRun } from './workflow-run.ts';
+import { workflowOf } from './workflow-spec.ts';
 
 /** The most tasks of one run at once. */
 export const TASK_CONCURRENCY_MAX = 1000;
@@ -32,7 +34,11 @@ export async function runFlow(options: RunOptions): Promise<RunResult> {
   // A schema is user code: it may throw, and it may take for ever.
   const read = await unlessAborted(tryInput(plan, options), options.signal);
   if (!read) return { kind: 'stopped', uncommitted: [] };
-  return await new FlowRun(plan, options, read.input).run(read.failure);
+  const workflow = workflowOf(options.flow);
+  if (!workflow) return await new FlowRun(plan, options, read.input).run(read.failure);
+  // Without its input the function can't be called, so nothing is known that could be reverted.
+  if (read.failure) return { kind: 'failed', failure: read.failure, uncommitted: [] };
+  return await new WorkflowRun(workflow, options, read.input).run();
 }
 
 interface ReadInput {

@@ -12,8 +12,9 @@ import {
 } from '@holdfast/core';
 import type { AnyFlow } from './flow.ts';
 import { runFlow } from './run-flow.ts';
-import type { RunObserver, RunOptions, RunResult } from './run-options.ts';
+import type { RunObserver, RunOptions, RunResult, SignalSource } from './run-options.ts';
 import { type Task, task } from './task.ts';
+import { driveVirtually } from './testing/virtual-drive.ts';
 
 /** What a test may say about a run; the rest has defaults. */
 export interface RunRequest {
@@ -31,6 +32,9 @@ export interface RunRequest {
   readonly afterCommit?: (commit: number) => void;
   /** False leaves the clock to the test. */
   readonly drive?: boolean;
+  readonly suspend?: AbortSignal;
+  readonly cancel?: AbortSignal;
+  readonly signals?: SignalSource;
 }
 
 /**
@@ -68,22 +72,7 @@ export class Job {
 
   /** Moves the clock from timer to timer until the promise has settled. */
   async drive<Value>(promise: Promise<Value>): Promise<Value> {
-    let isSettled = false;
-    const settled = promise.then(
-      () => {
-        isSettled = true;
-      },
-      () => {
-        isSettled = true;
-      },
-    );
-    for (let idle = 0; !isSettled; ) {
-      if (await this.clock.advanceToNextTimer()) idle = 0;
-      else idle += 1;
-      if (idle > 100) throw new Error('the run waits, and no timer is left that could wake it');
-    }
-    await settled;
-    return await promise;
+    return await driveVirtually(promise, this.clock);
   }
 
   state(task: string): TaskState | undefined {
@@ -131,6 +120,9 @@ export class Job {
       random: createSeededRandom(1),
       logger: request.logger ?? silentLogger,
       mayCall: request.mayCall,
+      suspend: request.suspend,
+      cancel: request.cancel,
+      signals: request.signals,
       ...(request.concurrency === undefined ? {} : { concurrency: request.concurrency }),
       ...(request.releaseAfterMs === undefined ? {} : { releaseAfterMs: request.releaseAfterMs }),
       observer: {
@@ -142,6 +134,71 @@ export class Job {
       },
     };
   }
+}
+
+/** Thrown by a checkpoint port in the place of a process that dies. */
+class Crash extends Error {
+  override readonly name: string = 'Crash';
+}
+
+/**
+ * Runs the job to its end with a crash after the commit of this number, and no other. Waits that end
+ * an attempt are sat out. Returns the last result.
+ */
+export async function runWithCrash(
+  job: Job,
+  crashAfter: number,
+  request: RunRequest = {},
+): Promise<RunResult> {
+  let commits = 0;
+  for (;;) {
+    try {
+      const result = await job.run({
+        ...request,
+        afterCommit: () => {
+          commits += 1;
+          if (commits === crashAfter) throw new Crash('the process dies');
+        },
+      });
+      if (result.kind !== 'waiting' || result.untilUnixMs === undefined) return result;
+      await job.clock.advance(Math.max(0, result.untilUnixMs - job.clock.nowUnixMs()));
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+    }
+  }
+}
+
+/**
+ * Runs a job uninterrupted, and then once for every commit with a crash after it. Returns what the
+ * uninterrupted run did, and those of the others that ended in another way.
+ */
+export async function compareCrashes(
+  createJob: () => Job,
+  request: RunRequest = {},
+): Promise<{ readonly calm: Job; readonly result: RunResult; readonly different: unknown[] }> {
+  const calm = createJob();
+  const result = await runWithCrash(calm, Number.POSITIVE_INFINITY, request);
+  const different: unknown[] = [];
+  for (let crashAfter = 1; crashAfter <= calm.commits.length; crashAfter += 1) {
+    const job = createJob();
+    const crashed = await runWithCrash(job, crashAfter, request);
+    const isSame =
+      JSON.stringify(endOf(crashed)) === JSON.stringify(endOf(result)) &&
+      JSON.stringify(sorted(job.states())) === JSON.stringify(sorted(calm.states()));
+    if (!isSame) different.push({ crashAfter, end: endOf(crashed), states: job.states() });
+  }
+  return { calm, result, different };
+}
+
+function endOf(result: RunResult): unknown {
+  if (result.kind === 'succeeded') return decodeJson(result.output);
+  return result.kind === 'failed'
+    ? `${result.failure.task}: ${result.failure.message}`
+    : result.kind;
+}
+
+function sorted(states: Record<string, TaskState>): [string, TaskState][] {
+  return Object.entries(states).sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 /** The output of a run that succeeded. */

@@ -36,6 +36,23 @@ export interface RunIdentity {
   readonly fence: bigint;
 }
 
+/** A message to a job from outside: an approval, an answer, a nudge. */
+export interface Signal {
+  /** Its number among the signals of the job, from 1 in the order of their arrival. */
+  readonly seq: number;
+  readonly name: string;
+  readonly payload: Payload;
+  readonly atUnixMs: number;
+}
+
+/** The signals of a job, as far as they are known here. */
+export interface SignalSource {
+  /** All that have arrived, by their numbers. */
+  readonly received: () => readonly Signal[];
+  /** Calls `listener` after each arrival; the function that it returns ends that. */
+  readonly onArrival: (listener: () => void) => () => void;
+}
+
 /** What `runFlow` takes. */
 export interface RunOptions {
   readonly flow: AnyFlow;
@@ -52,6 +69,15 @@ export interface RunOptions {
   readonly checkpoint: (atoms: readonly AtomRecord[]) => Promise<void>;
   /** Cancel, drain, lost lease, deadline. Running tasks get it, and the run ends 'stopped'. */
   readonly signal: AbortSignal;
+  /** Start nothing more and let what runs end; then the run ends 'suspended'. */
+  readonly suspend?: AbortSignal | undefined;
+  /**
+   * Cancel with revert: what runs is told to stop, and everything is reverted; the run ends 'failed'.
+   * A later attempt that finds the flow half reverted goes on with it, with or without this.
+   */
+  readonly cancel?: AbortSignal | undefined;
+  /** Default: none arrive. */
+  readonly signals?: SignalSource | undefined;
   /**
    * Asked right before each call of user code; must not throw. False means that `signal` is about to
    * abort: nothing is called any more, and the run waits for the signal. A process that was paused
@@ -109,12 +135,18 @@ export type RunResult =
       readonly failure: Failure;
       readonly uncommitted: readonly AtomRecord[];
     }
-  /** Nothing can be done before `untilUnixMs`. */
+  /** Nothing can be done before `untilUnixMs`, or before a signal arrives where `waitsForSignal`. */
   | {
       readonly kind: 'waiting';
-      readonly untilUnixMs: number;
+      /** Undefined: nothing can be done before a signal arrives. */
+      readonly untilUnixMs: number | undefined;
+      readonly waitsForSignal: boolean;
+      /** The number of the last signal that the run knew of; 0 for none. */
+      readonly signalsSeen: number;
       readonly reason: string;
       readonly uncommitted: readonly AtomRecord[];
     }
+  /** As `suspend` asked; everything that ran has ended. */
+  | { readonly kind: 'suspended'; readonly uncommitted: readonly AtomRecord[] }
   /** The signal aborted. */
   | { readonly kind: 'stopped'; readonly uncommitted: readonly AtomRecord[] };

@@ -13,9 +13,10 @@ import {
   type Payload,
   PayloadTooLargeError,
 } from '@holdfast/core';
-import type { FlowPlan, PlanNode } from './flow-plan.ts';
+import type { FlowPlan, PlanProvider, PlanSource } from './flow-plan.ts';
 import { type Schemas, validate } from './schema.ts';
 import type { TaskSpec } from './task.ts';
+import type { Names } from './task-wiring-type.ts';
 
 export type Values = Readonly<Record<string, unknown>>;
 
@@ -52,27 +53,61 @@ function decodeInput(input: Payload): unknown {
   }
 }
 
-/** The arguments of a task. Throws InvalidArgumentError naming every value that its schema refuses. */
+/** Looks up what a provider provides; undefined when its node was ignored. */
+export type ValueLookup = (provider: PlanProvider) => { readonly value: unknown } | undefined;
+
+/**
+ * The arguments of a task: those of `execute`, whose schemas are `task.requires`, or those of its
+ * `revert`. Throws InvalidArgumentError naming every value that its schema refuses.
+ */
 export async function readArguments(
-  node: PlanNode,
-  source: {
-    readonly input: Values;
-    readonly resultOf: (node: number) => AtomRecord;
-  },
+  task: TaskSpec,
+  sources: readonly PlanSource[],
+  lookup: ValueLookup,
 ): Promise<Values> {
-  assert(node.task, `${node.name} is a task`);
+  const values = collectValues(task.requires, { task, sources, lookup });
+  return await checkAll(task.requires, values, { field: 'requires', outer: task.needs });
+}
+
+/** The arguments of a task's `revert`; see {@link readArguments}. */
+export async function readRevertArguments(
+  task: TaskSpec,
+  sources: readonly PlanSource[],
+  lookup: ValueLookup,
+): Promise<Values> {
+  const values = collectValues(task.revertRequires, { task, sources, lookup });
+  const field = task.revertRequires === task.requires ? 'requires' : 'revertRequires';
+  return await checkAll(task.revertRequires, values, { field, outer: task.needs });
+}
+
+/** The values that these schemas are for, found or injected. */
+function collectValues(
+  schemas: Schemas,
+  from: {
+    readonly task: TaskSpec;
+    readonly sources: readonly PlanSource[];
+    readonly lookup: ValueLookup;
+  },
+): Values {
+  const { task, sources, lookup } = from;
+  const wanted = sources.filter(({ name }) => Object.hasOwn(schemas, name));
+  return { ...findValues(wanted, lookup), ...task.inject };
+}
+
+/** The values of these sources; undefined where all who might provide one were ignored. */
+export function findValues(sources: readonly PlanSource[], lookup: ValueLookup): Values {
   const found: Record<string, unknown> = {};
-  const decoded = new Map<number, Values>();
-  for (const { value, node: from } of node.sources) {
-    if (from === 'input') {
-      found[value] = own(source.input, value);
-      continue;
-    }
-    const values = decoded.get(from) ?? readResult(source.resultOf(from));
-    decoded.set(from, values);
-    found[value] = own(values, value);
+  for (const source of sources) found[source.name] = findValue(source, lookup);
+  return found;
+}
+
+/** The value of one source; undefined where all who might provide it were ignored. */
+export function findValue(source: PlanSource, lookup: ValueLookup): unknown {
+  for (const provider of source.from) {
+    const hit = lookup(provider);
+    if (hit) return hit.value;
   }
-  return await checkAll(node.task.requires, found, 'requires');
+  return undefined;
 }
 
 /** What a task provided, from its checkpoint. */
@@ -109,41 +144,46 @@ export async function encodeResult(
       })),
     );
   }
-  return encode(
-    await checkAll(task.provides, returned, 'provides'),
+  return encodeValues(
+    await checkAll(task.provides, returned, { field: 'provides', outer: {} }),
     `the result of task ${task.name}`,
   );
 }
 
 /** The flow's output. Throws PayloadTooLargeError. */
-export function encodeOutput(plan: FlowPlan, resultOf: (node: number) => AtomRecord): Payload {
-  const output: Record<string, unknown> = {};
-  const decoded = new Map<number, Values>();
-  for (const { value, node } of plan.output) {
-    const values = decoded.get(node) ?? readResult(resultOf(node));
-    decoded.set(node, values);
-    output[value] = own(values, value);
-  }
-  return encode(output, 'the output of the flow');
+export function encodeOutput(plan: FlowPlan, lookup: ValueLookup): Payload {
+  return encodeValues(findValues(plan.output, lookup), 'the output of the flow');
 }
 
-function encode(value: Values, what: string): Payload {
+/** Values as they are stored. Throws PayloadTooLargeError; `what` says of what. */
+export function encodeValues(value: Values, what: string): Payload {
   const payload = encodeJson(value);
   const sizeBytes = payload.data.length;
   if (sizeBytes <= LIMITS.payloadBytes) return payload;
   throw new PayloadTooLargeError(what, { sizeBytes, limitBytes: LIMITS.payloadBytes });
 }
 
-async function checkAll(schemas: Schemas, values: Values, field: string): Promise<Values> {
+/** `at.outer` says what the flow calls a value, which a violation names where it is another name. */
+async function checkAll(
+  schemas: Schemas,
+  values: Values,
+  at: { readonly field: string; readonly outer: Names },
+): Promise<Values> {
   const checked: Record<string, unknown> = {};
   const violations: FieldViolation[] = [];
   for (const [name, schema] of Object.entries(schemas)) {
-    const validation = await validate(schema, values[name], `${field}.${name}`);
+    const validation = await validate(schema, values[name], `${at.field}.${name}`);
     if (validation.kind === 'valid') checked[name] = validation.value;
-    else violations.push(...validation.violations);
+    else violations.push(...validation.violations.map((each) => nameBoth(each, name, at.outer)));
   }
   if (violations.length > 0) throw new InvalidArgumentError(violations);
   return checked;
+}
+
+function nameBoth(violation: FieldViolation, name: string, outer: Names): FieldViolation {
+  const called = own(outer, name);
+  if (called === undefined || called === name) return violation;
+  return { ...violation, description: `${violation.description} (the flow's '${called}')` };
 }
 
 function warnOfStrangers(task: TaskSpec, returned: unknown, log: Logger): void {
@@ -159,7 +199,10 @@ function warnOfStrangers(task: TaskSpec, returned: unknown, log: Logger): void {
 }
 
 /** A name may be one that every object inherits, such as `constructor`; that is no value. */
-function own(values: Values, name: string): unknown {
+export function own<Value>(
+  values: Readonly<Record<string, Value>>,
+  name: string,
+): Value | undefined {
   return Object.hasOwn(values, name) ? values[name] : undefined;
 }
 

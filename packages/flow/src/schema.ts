@@ -25,6 +25,34 @@ export function isSchema(value: unknown): value is StandardSchemaV1 {
   );
 }
 
+/** A schema of our own. */
+export function createSchema(validate: StandardSchemaV1.Props['validate']): StandardSchemaV1 {
+  return Object.freeze({
+    '~standard': Object.freeze({ version: 1, vendor: 'holdfast', validate }),
+  });
+}
+
+/**
+ * Whether `schema` accepts that there is no value. Asks it, because nothing that it could say about
+ * itself is common to all libraries. 'unknown' when it answers asynchronously.
+ */
+export function acceptsUndefined(schema: StandardSchemaV1): boolean | 'unknown' {
+  let result: ReturnType<StandardSchemaV1['~standard']['validate']>;
+  try {
+    result = schema['~standard'].validate(undefined);
+  } catch {
+    // A schema that throws for a missing value can't do without one.
+    return false;
+  }
+  if (!('then' in result)) return !result.issues;
+  // The answer comes too late to be of use; a rejection that nobody hears of would end the process.
+  result.then(
+    () => undefined,
+    () => undefined,
+  );
+  return 'unknown';
+}
+
 /** Validates `value`; `field` names it in the violations. Rejects only when the schema itself throws. */
 export async function validate(
   schema: StandardSchemaV1,

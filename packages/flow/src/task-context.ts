@@ -29,6 +29,8 @@ export interface CallContext {
    * Throws a RangeError for anything that isn't a number from 0 to 1.
    */
   readonly progress: (fraction: number, message?: string) => void;
+  /** Tells that the task is alive; see `heartbeatMs`. Nothing is stored. */
+  readonly heartbeat: () => void;
   /**
    * Records an error that doesn't end the task. It is kept with the task, also when the task fails
    * later; at most `LIMITS.errorsPerTask` are, of later ones only the number.

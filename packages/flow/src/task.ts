@@ -2,88 +2,44 @@ import { InvalidArgumentError, MAX_TIMER_MS, parseName } from '@holdfast/core';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { checkNumber, checkRetry, type RetryOptions } from './retry-options.ts';
 import { isSchema, type Schemas } from './schema.ts';
-import type { Stored } from './stored.ts';
+import { type BoundNames, bindNames, overlayBindings } from './task-bindings.ts';
 import type { CallContext, RevertContext, TaskContext } from './task-context.ts';
+import type { NamedBindings, TaskBindings, TaskDefinition } from './task-definition.ts';
+import type {
+  GivesFrom,
+  Names,
+  NeedsFrom,
+  None,
+  PartsOf,
+  Rebound,
+  TaskParts,
+} from './task-wiring-type.ts';
 import type { Give, Item, Need } from './wiring-type.ts';
 
-/** The values that a task gets, by name. */
-export type TaskArguments<Requires extends Schemas> = {
-  readonly [Name in keyof Requires]: StandardSchemaV1.InferOutput<Requires[Name]>;
-};
+/** Lowest and highest priority of a task; the highest starts first. */
+export const TASK_PRIORITY_MIN = -1000;
+export const TASK_PRIORITY_MAX = 1000;
 
-/** What `execute` has to return: an object with the provided names, or nothing. */
-export type TaskReturn<Provides extends Schemas> = keyof Provides extends never
-  ? // A function that returns nothing is written with void.
-    void
-  : { readonly [Name in keyof Provides]: StandardSchemaV1.InferInput<Provides[Name]> };
-
-/** What a task provided, as it was stored. */
-export type TaskResult<Provides extends Schemas> = {
-  readonly [Name in keyof Provides]: Stored<StandardSchemaV1.InferOutput<Provides[Name]>>;
-};
-
-/** What `task()` takes. */
-export interface TaskDefinition<
-  Name extends string,
-  Requires extends Schemas,
-  Provides extends Schemas,
-> {
-  /** Unique in the flow. 1 to 128 letters, digits, dots, dashes and underscores. */
-  readonly name: Name;
-  /** For people; shown where the flow is drawn. */
-  readonly description?: string | undefined;
-  /** The values that the task needs, from tasks before it or from the flow's input. */
-  readonly requires?: Requires | undefined;
-  /** The values that the task gives; stored as JSON, at most `LIMITS.payloadBytes` together. */
-  readonly provides?: Provides | undefined;
-  /** Does the work. May be run more than once for one try; see `ctx.idempotencyKey`. */
-  execute(
-    args: TaskArguments<NoInfer<Requires>>,
-    ctx: TaskContext,
-  ): TaskReturn<NoInfer<Provides>> | PromiseLike<TaskReturn<NoInfer<Provides>>>;
-  /** Undoes the work when the flow fails later, or when the task itself fails. */
-  readonly revert?:
-    | ((
-        args: TaskArguments<NoInfer<Requires>>,
-        ctx: RevertContext<TaskResult<NoInfer<Provides>>>,
-      ) => void | PromiseLike<void>)
-    | undefined;
-  /** Default: the flow's policy. Holds for `revert` too. */
-  readonly retry?: RetryOptions | undefined;
-  /** A try of `execute` or of `revert` fails after this many milliseconds. Default: no limit. */
-  readonly timeoutMs?: number | undefined;
-}
-
-/** What a task of this name needs, from its schemas. */
-export type NeedsFrom<Name extends string, Requires extends Schemas> = {
-  [Value in keyof Requires & string]: Need<
-    Name,
-    Value,
-    StandardSchemaV1.InferInput<Requires[Value]>
-  >;
-}[keyof Requires & string];
-
-/** What a task of this name gives, from its schemas. */
-export type GivesFrom<Name extends string, Provides extends Schemas> = {
-  [Value in keyof Provides & string]: Give<
-    Name,
-    Value,
-    Stored<StandardSchemaV1.InferOutput<Provides[Value]>>
-  >;
-}[keyof Provides & string];
-
-/** A task as the engine sees it: without the types of its values. */
-export interface TaskSpec {
+/** A task as the engine sees it: without the types of its values. Schemas go by what the task calls their values. */
+export interface TaskSpec extends BoundNames {
   readonly name: string;
   readonly description: string;
   readonly requires: Schemas;
   readonly provides: Schemas;
+  /** What `revert` requires. */
+  readonly revertRequires: Schemas;
   readonly execute: (args: Readonly<Record<string, unknown>>, ctx: TaskContext) => unknown;
   readonly revert:
     | ((args: Readonly<Record<string, unknown>>, ctx: RevertContext) => unknown)
     | undefined;
   readonly retry: RetryOptions | undefined;
+  readonly revertRetry?: RetryOptions | undefined;
   readonly timeoutMs: number | undefined;
+  readonly heartbeatMs: number | undefined;
+  /** Among tasks that are ready at once, higher starts first. */
+  readonly priority: number;
+  /** Names of provided values that listeners must not see. */
+  readonly secrets: readonly string[];
 }
 
 /** A task made by {@link task}: its name, what it needs and what it gives. */
@@ -91,17 +47,26 @@ export interface Task<
   Name extends string = string,
   Needs extends Need = Need,
   Gives extends Give = Give,
+  Parts extends TaskParts = TaskParts,
 > extends Item<{ readonly names: Name; readonly needs: Needs; readonly gives: Gives }> {
   readonly kind: 'task';
   readonly name: Name;
   readonly spec: TaskSpec;
+  /** What {@link named} has to know of the task. Exists in the type only. */
+  readonly '~parts'?: Parts | undefined;
 }
 
-// What is inferred where a definition leaves `requires` or `provides` out.
-type None = {};
+/** A task of which the compiler knows all. */
+export type DefinedTask<Name extends string, Parts extends TaskParts> = Task<
+  Name,
+  NeedsFrom<Name, Parts>,
+  GivesFrom<Name, Parts>,
+  Parts
+>;
 
 /**
- * Defines a task. Throws `InvalidArgumentError` for a malformed name, schema or policy.
+ * Defines a task. Throws `InvalidArgumentError` for a malformed name, schema or policy, and for
+ * bindings of values that the task doesn't have.
  *
  * @example
  * const greet = task({
@@ -115,30 +80,115 @@ export function task<
   const Name extends string,
   Requires extends Schemas = None,
   Provides extends Schemas = None,
+  const Rebind extends Names = None,
+  const Rename extends Names = None,
+  Injected extends string = never,
+  RevertRequires extends Schemas = Requires,
 >(
-  definition: TaskDefinition<Name, Requires, Provides>,
-): Task<Name, NeedsFrom<Name, Requires>, GivesFrom<Name, Provides>> {
-  const name = definition.name;
+  definition: TaskDefinition<Name, Requires, Provides, Rebind, Rename, Injected, RevertRequires>,
+): DefinedTask<
+  Name,
+  // What is expected of the result says nothing about the definition: a task may be used as a `Task`.
+  NoInfer<PartsOf<Requires, RevertRequires, Provides, Rebind, Rename, Injected>>
+> {
+  return createTask(definition.name, createSpec(definition));
+}
+
+/**
+ * The same task under another name, so that it can stand in a flow more than once. Bindings of its
+ * own let the copy read and give other values; per value they take the place of the original's, and
+ * go by what the task calls its values. Throws `InvalidArgumentError` like {@link task}.
+ *
+ * @example named('copy-logs', copy, { rebind: { path: 'logPath' }, rename: { url: 'logUrl' } })
+ */
+export function named<
+  const Name extends string,
+  Parts extends TaskParts,
+  const Rebind extends Names = None,
+  const Rename extends Names = None,
+  Injected extends string = never,
+>(
+  name: Name,
+  original: Task<string, Need, Give, Parts>,
+  bindings: NamedBindings<Name, Parts, Rebind, Rename, Injected> = {},
+): DefinedTask<Name, NoInfer<Rebound<Parts, Rebind, Rename, Injected>>> {
+  parseName(name, 'named.name');
+  const { spec } = original;
+  const bound = bindNames({ ...spec, name }, overlayBindings(spec, bindings));
+  return createTask(name, Object.freeze({ ...spec, name, ...bound }));
+}
+
+/** A definition without the types of its values. */
+interface UntypedDefinition extends TaskBindings<Names, Names, Readonly<Record<string, unknown>>> {
+  readonly name: string;
+  readonly description?: string | undefined;
+  readonly requires?: Schemas | undefined;
+  readonly provides?: Schemas | undefined;
+  readonly revertRequires?: Schemas | undefined;
+  readonly execute: (args: never, ctx: never) => unknown;
+  readonly revert?: ((args: never, ctx: never) => unknown) | undefined;
+  readonly retry?: RetryOptions | undefined;
+  readonly revertRetry?: RetryOptions | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly heartbeatMs?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly secrets?: readonly string[] | undefined;
+}
+
+const TIMEOUT_RANGE = { min: 1, max: MAX_TIMER_MS, whole: true };
+const PRIORITY_RANGE = { min: TASK_PRIORITY_MIN, max: TASK_PRIORITY_MAX, whole: true };
+
+function createSpec(definition: UntypedDefinition): TaskSpec {
+  const { name, revert } = definition;
   parseName(name, 'task.name');
   const field = `task(${name})`;
   checkFunction(`${field}.execute`, typeof definition.execute);
-  if (definition.revert !== undefined) {
-    checkFunction(`${field}.revert`, typeof definition.revert);
-  }
+  if (revert !== undefined) checkFunction(`${field}.revert`, typeof revert);
   checkRetry(definition.retry, `${field}.retry`);
-  const range = { min: 1, max: MAX_TIMER_MS, whole: true };
-  checkNumber(`${field}.timeoutMs`, definition.timeoutMs, range);
-  const spec: TaskSpec = {
+  checkRetry(definition.revertRetry, `${field}.revertRetry`);
+  checkNumber(`${field}.timeoutMs`, definition.timeoutMs, TIMEOUT_RANGE);
+  checkNumber(`${field}.heartbeatMs`, definition.heartbeatMs, TIMEOUT_RANGE);
+  checkNumber(`${field}.priority`, definition.priority, PRIORITY_RANGE);
+  const requires = checkSchemas(definition.requires, `${field}.requires`);
+  const revertRequires = definition.revertRequires
+    ? checkSchemas(definition.revertRequires, `${field}.revertRequires`)
+    : requires;
+  const provides = checkSchemas(definition.provides, `${field}.provides`);
+  return Object.freeze({
     name,
     description: definition.description ?? '',
-    requires: checkSchemas(definition.requires, `${field}.requires`),
-    provides: checkSchemas(definition.provides, `${field}.provides`),
+    requires,
+    revertRequires,
+    provides,
+    ...bindNames({ name, requires, revertRequires, provides }, definition),
     execute: eraseTypes(definition.execute.bind(definition)),
-    revert: definition.revert && eraseTypes(definition.revert.bind(definition)),
+    revert: revert && eraseTypes(revert.bind(definition)),
     retry: definition.retry,
+    revertRetry: definition.revertRetry,
     timeoutMs: definition.timeoutMs,
-  };
-  return Object.freeze({ kind: 'task', name, spec: Object.freeze(spec) });
+    heartbeatMs: definition.heartbeatMs,
+    priority: definition.priority ?? 0,
+    secrets: checkSecrets(definition.secrets, { provides, field: `${field}.secrets` }),
+  });
+}
+
+function checkSecrets(
+  secrets: readonly string[] | undefined,
+  { provides, field }: { readonly provides: Schemas; readonly field: string },
+): readonly string[] {
+  for (const name of secrets ?? []) {
+    if (Object.hasOwn(provides, name)) continue;
+    const allowed = `a name of what the task provides: ${Object.keys(provides).join(', ')}`;
+    throw new InvalidArgumentError(field, { value: name, allowed });
+  }
+  return Object.freeze([...(secrets ?? [])]);
+}
+
+function createTask<Name extends string, Parts extends TaskParts>(
+  name: Name,
+  spec: TaskSpec,
+): DefinedTask<Name, Parts> {
+  return Object.freeze({ kind: 'task', name, spec });
 }
 
 /**

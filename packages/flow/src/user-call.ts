@@ -1,7 +1,14 @@
 // One call of user code: its context, its timeout, and how it ended. Whatever user code does, the call
 // ends: with its result or its error, at its timeout, or a grace period after the run was stopped.
 // What user code does after that is ignored.
-import { AssertionError, type Clock, HoldfastError, type Logger, sleep } from '@holdfast/core';
+import {
+  AssertionError,
+  type Clock,
+  HoldfastError,
+  type Logger,
+  sleep,
+  type Timer,
+} from '@holdfast/core';
 import type { CallOutcome } from './call-outcome.ts';
 import type { RunIdentity, RunObserver, TaskCallInfo } from './run-options.ts';
 import type { CallContext } from './task-context.ts';
@@ -23,6 +30,8 @@ export interface TaskCallParts {
 export interface TaskCallRequest {
   readonly info: TaskCallInfo;
   readonly timeoutMs: number | undefined;
+  /** How long the call may be silent, in milliseconds; undefined = for ever. */
+  readonly heartbeatMs?: number | undefined;
   readonly progress: (fraction: number, message: string | undefined) => void;
   readonly recordError: (error: unknown) => void;
   /** Looks up the arguments, calls the user's function, and checks what it returned. */
@@ -39,7 +48,9 @@ export async function callTask(
   const stop = (): void => abort.abort(parts.stop.reason);
   if (parts.stop.aborted) stop();
   else parts.stop.addEventListener('abort', stop, { once: true });
-  const ctx = createContext(parts, request, { signal: abort.signal, over: over.signal });
+  const silence = new Silence(parts.clock, request);
+  const beat = (): void => silence.beat();
+  const ctx = createContext(parts, request, { signal: abort.signal, over: over.signal, beat });
   const performing = observe(parts, request, ctx);
   // Once the call is over nobody waits for it any more, whatever becomes of it.
   performing.catch(() => undefined);
@@ -47,10 +58,15 @@ export async function callTask(
     return await Promise.race([
       performing,
       timeOut(parts.clock, request, { abort, over: over.signal }),
+      silence.tooLong.then((thrown): CallOutcome<unknown> => {
+        abort.abort(thrown);
+        return { kind: 'failure', thrown, isFinal: false };
+      }),
       parts.abandoned.then((): CallOutcome<unknown> => ({ kind: 'interrupted' })),
     ]);
   } finally {
     over.abort();
+    silence.end();
     parts.stop.removeEventListener('abort', stop);
   }
 }
@@ -99,10 +115,51 @@ async function timeOut(
   return { kind: 'failure', thrown, isFinal: false };
 }
 
+/** How long a call has been silent. Checked by one timer that looks at the last sign of life. */
+class Silence {
+  readonly #clock: Clock;
+  readonly #request: TaskCallRequest;
+  readonly #tooLong = Promise.withResolvers<HoldfastError>();
+  #lastMs: number;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, request: TaskCallRequest) {
+    this.#clock = clock;
+    this.#request = request;
+    this.#lastMs = clock.monotonicMs();
+    this.#watch();
+  }
+
+  /** Resolves once it lasts too long; never when there is no limit. */
+  get tooLong(): Promise<HoldfastError> {
+    return this.#tooLong.promise;
+  }
+
+  beat(): void {
+    this.#lastMs = this.#clock.monotonicMs();
+  }
+
+  end(): void {
+    this.#timer?.cancel();
+  }
+
+  #watch(): void {
+    const { heartbeatMs, info } = this.#request;
+    if (heartbeatMs === undefined) return;
+    const leftMs = this.#lastMs + heartbeatMs - this.#clock.monotonicMs();
+    if (leftMs > 0) {
+      this.#timer = this.#clock.startTimer(Math.max(1, leftMs), () => this.#watch());
+      return;
+    }
+    const message = `task ${info.task} (${info.kind}) gave no sign of life for ${heartbeatMs} ms`;
+    this.#tooLong.resolve(new HoldfastError('TASK_TIMEOUT', message, { ids: { task: info.task } }));
+  }
+}
+
 function createContext(
   parts: TaskCallParts,
   request: TaskCallRequest,
-  ends: { readonly signal: AbortSignal; readonly over: AbortSignal },
+  ends: { readonly signal: AbortSignal; readonly over: AbortSignal; readonly beat: () => void },
 ): CallContext {
   const { identity } = parts;
   const { info } = request;
@@ -117,7 +174,11 @@ function createContext(
     log: parts.log,
     progress(fraction, message) {
       checkProgress(info.task, fraction, message);
+      ends.beat();
       if (!ends.over.aborted) request.progress(fraction, message);
+    },
+    heartbeat() {
+      ends.beat();
     },
     recordError(error) {
       if (!ends.over.aborted) request.recordError(error);

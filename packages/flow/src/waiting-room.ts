@@ -69,10 +69,12 @@ export class WaitingRoom {
     this.#timerUnixMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Forgets everybody who waits. */
-  clear(): void {
-    this.#until.clear();
+  /** Forgets those who wait among these. */
+  remove(indexes: Iterable<number>): void {
+    for (const index of indexes) this.#until.delete(index);
     this.#firstUnixMs = Number.POSITIVE_INFINITY;
-    this.disarm();
+    for (const untilUnixMs of this.#until.values()) {
+      this.#firstUnixMs = Math.min(this.#firstUnixMs, untilUnixMs);
+    }
   }
 }

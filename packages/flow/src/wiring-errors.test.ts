@@ -1,12 +1,5 @@
-// The sentences that a person reads in the editor. Unlike other unit tests this one starts a process:
-// only the compiler itself can say what it says. All cases are files of one call.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
-
-const ROOT = new URL('../../..', import.meta.url).pathname;
-const FOLDER = join(ROOT, 'build/wiring-errors');
+// The sentences about patterns and flows that are wired wrongly.
+import { type SentenceCase, testSentences } from './compiler-sentences.fixture.ts';
 
 const PREAMBLE = `
 import { z } from 'zod';
@@ -44,141 +37,92 @@ const late = task({ name: 'late', requires: { at: z.date() }, execute: () => {} 
 void [flow, graph, linear, unordered, resolve, report, count, publish, clock, late];
 `;
 
-/** What is written, and what the compiler says about it; nothing when it is right. */
-const CASES: Readonly<Record<string, { readonly code: string; readonly says: readonly string[] }>> =
-  {
-    missing: {
-      code: `flow({ name: 'f', body: linear('main', report) });`,
-      says: ["task 'report' requires 'commit', which nothing before it provides"],
-    },
-    'missing-because-later': {
-      code: `flow({ name: 'f', body: linear('main', report, resolve) });`,
-      says: ["task 'report' requires 'commit', which nothing before it provides"],
-    },
-    'missing-because-beside': {
-      code: `flow({ name: 'f', body: unordered('main', resolve, report) });`,
-      says: ["task 'report' requires 'commit', which nothing before it provides"],
-    },
-    mistyped: {
-      code: `linear('main', resolve, count);`,
-      says: ["task 'count' requires 'commit' as a number, but task 'resolve' provides a string"],
-    },
-    'mistyped-in-a-graph': {
-      code: `graph('main', { tasks: [count, resolve] });`,
-      says: ["task 'count' requires 'commit' as a number, but task 'resolve' provides a string"],
-    },
-    'mistyped-input': {
-      code: `flow({ name: 'f', input: z.object({ commit: z.number() }), body: report });`,
-      says: ["task 'report' requires 'commit' as a string, but the flow's input has a number"],
-    },
-    'mistyped-optional-input': {
-      code: `flow({ name: 'f', input: z.object({ commit: z.string().optional() }), body: report });`,
-      says: [
-        "task 'report' requires 'commit' as a string, but the flow's input has a string or undefined",
-      ],
-    },
-    'mistyped-by-storage': {
-      code: `linear('main', clock, late);`,
-      says: ["task 'late' requires 'at' as a Date, but task 'clock' provides a string"],
-    },
-    'ambiguous-unordered': {
-      code: `linear('main', unordered('both', resolve, task({ name: 'other', provides: { commit: z.string() }, execute: () => ({ commit: '' }) })), report);`,
-      says: [
-        "task 'other' provides 'commit', and so does task 'resolve' beside it; give one of the values another name",
-      ],
-    },
-    'ambiguous-graph': {
-      code: `graph('main', { tasks: [report, resolve, task({ name: 'other', provides: { commit: z.string() }, execute: () => ({ commit: '' }) })] });`,
-      says: [
-        "task 'other' provides 'commit', and so does task 'resolve' beside it; give one of the values another name",
-      ],
-    },
-    cyclic: {
-      code: `graph('main', { tasks: [report, publish] });`,
-      says: [
-        "task 'report' requires 'commit' from task 'publish', which in turn waits for it: a cycle",
-        "task 'publish' requires 'text' from task 'report', which in turn waits for it: a cycle",
-      ],
-    },
-    'cyclic-by-link': {
-      code: `graph('main', { tasks: [resolve, report], links: [[report, resolve]] });`,
-      says: [
-        "task 'resolve' is linked to run after task 'report', which in turn waits for it: a cycle",
-        "task 'report' requires 'commit' from task 'resolve', which in turn waits for it: a cycle",
-      ],
-    },
-    duplicate: {
-      code: `linear('main', resolve, unordered('again', resolve));`,
-      says: ["two tasks are named 'resolve'; the name of a task is unique in its flow"],
-    },
-    'unknown-output': {
-      code: `flow({ name: 'f', body: linear('main', resolve, report), output: ['text', 'html'] });`,
-      says: ["no task of the flow provides 'html'"],
-    },
-    'unknown-link': {
-      code: `graph('main', { tasks: [resolve], links: [[resolve, report]] });`,
-      says: ["task 'report' is not in this graph; only what is can be linked"],
-    },
-    'input-no-object': {
-      code: `flow({ name: 'f', input: z.string(), body: resolve });`,
-      says: ['the input of a flow is an object: its keys are the names that tasks require'],
-    },
-    right: {
-      code: `
+const CASES: Readonly<Record<string, SentenceCase>> = {
+  missing: {
+    code: `flow({ name: 'f', body: linear('main', report) });`,
+    says: ["task 'report' requires 'commit', which nothing before it provides"],
+  },
+  'missing-because-later': {
+    code: `flow({ name: 'f', body: linear('main', report, resolve) });`,
+    says: ["task 'report' requires 'commit', which nothing before it provides"],
+  },
+  'missing-because-beside': {
+    code: `flow({ name: 'f', body: unordered('main', resolve, report) });`,
+    says: ["task 'report' requires 'commit', which nothing before it provides"],
+  },
+  mistyped: {
+    code: `linear('main', resolve, count);`,
+    says: ["task 'count' requires 'commit' as a number, but task 'resolve' provides a string"],
+  },
+  'mistyped-in-a-graph': {
+    code: `graph('main', { tasks: [count, resolve] });`,
+    says: ["task 'count' requires 'commit' as a number, but task 'resolve' provides a string"],
+  },
+  'mistyped-input': {
+    code: `flow({ name: 'f', input: z.object({ commit: z.number() }), body: report });`,
+    says: ["task 'report' requires 'commit' as a string, but the flow's input has a number"],
+  },
+  'mistyped-optional-input': {
+    code: `flow({ name: 'f', input: z.object({ commit: z.string().optional() }), body: report });`,
+    says: [
+      "task 'report' requires 'commit' as a string, but the flow's input has a string or undefined",
+    ],
+  },
+  'mistyped-by-storage': {
+    code: `linear('main', clock, late);`,
+    says: ["task 'late' requires 'at' as a Date, but task 'clock' provides a string"],
+  },
+  'ambiguous-unordered': {
+    code: `linear('main', unordered('both', resolve, task({ name: 'other', provides: { commit: z.string() }, execute: () => ({ commit: '' }) })), report);`,
+    says: [
+      "task 'other' provides 'commit', and so does task 'resolve' beside it; give one of the values another name",
+    ],
+  },
+  'ambiguous-graph': {
+    code: `graph('main', { tasks: [report, resolve, task({ name: 'other', provides: { commit: z.string() }, execute: () => ({ commit: '' }) })] });`,
+    says: [
+      "task 'other' provides 'commit', and so does task 'resolve' beside it; give one of the values another name",
+    ],
+  },
+  cyclic: {
+    code: `graph('main', { tasks: [report, publish] });`,
+    says: [
+      "task 'report' requires 'commit' from task 'publish', which in turn waits for it: a cycle",
+      "task 'publish' requires 'text' from task 'report', which in turn waits for it: a cycle",
+    ],
+  },
+  'cyclic-by-link': {
+    code: `graph('main', { tasks: [resolve, report], links: [[report, resolve]] });`,
+    says: [
+      "task 'resolve' is linked to run after task 'report', which in turn waits for it: a cycle",
+      "task 'report' requires 'commit' from task 'resolve', which in turn waits for it: a cycle",
+    ],
+  },
+  duplicate: {
+    code: `linear('main', resolve, unordered('again', resolve));`,
+    says: ["two tasks are named 'resolve'; the name of a task is unique in its flow"],
+  },
+  'unknown-output': {
+    code: `flow({ name: 'f', body: linear('main', resolve, report), output: ['text', 'html'] });`,
+    says: ["no task of the flow provides 'html'"],
+  },
+  'unknown-link': {
+    code: `graph('main', { tasks: [resolve], links: [[resolve, report]] });`,
+    says: ["task 'report' is not in this graph; only what is can be linked"],
+  },
+  'input-no-object': {
+    code: `flow({ name: 'f', input: z.string(), body: resolve });`,
+    says: ['the input of a flow is an object: its keys are the names that tasks require'],
+  },
+  right: {
+    code: `
       flow({ name: 'f', body: linear('main', resolve, report, publish), output: ['text'] });
       flow({ name: 'f', body: graph('main', { tasks: [report, resolve], links: [[resolve, report]] }) });
       flow({ name: 'f', input: z.object({ commit: z.string() }), body: unordered('main', report, clock) });
       flow({ name: 'f', body: linear('main', unordered('two', resolve, clock), graph('g', { tasks: [report] })) });
     `,
-      says: [],
-    },
-  };
+    says: [],
+  },
+};
 
-describe('the compiler', () => {
-  let output = '';
-
-  beforeAll(() => {
-    rmSync(FOLDER, { recursive: true, force: true });
-    mkdirSync(FOLDER, { recursive: true });
-    for (const [name, { code }] of Object.entries(CASES)) {
-      writeFileSync(join(FOLDER, `${name}.ts`), `${PREAMBLE}\n${code}\nexport {};\n`);
-    }
-    writeFileSync(
-      join(FOLDER, 'tsconfig.json'),
-      JSON.stringify({
-        extends: '../../tsconfig.json',
-        compilerOptions: { isolatedDeclarations: false, declaration: false },
-        include: ['*.ts'],
-        exclude: [],
-      }),
-    );
-    output = compilerOutput();
-  }, 60_000);
-
-  test.each(Object.entries(CASES))('%s', (name, { says }) => {
-    const errors = output.split('\n').filter((line) => line.includes(`${name}.ts(`));
-    const lines = errors.join('\n');
-    expect(errors).toHaveLength(says.length);
-    for (const sentence of says) expect(lines).toContain(sentence);
-  });
-
-  test('finds nothing wrong elsewhere', () => {
-    const files = [...output.matchAll(/^(?<file>\S+\.ts)\(/gm)].map(
-      (match) => match.groups?.['file'],
-    );
-    expect(files.filter((file) => !file?.startsWith('build/wiring-errors/'))).toEqual([]);
-  });
-});
-
-/** What tsc says about the files. */
-function compilerOutput(): string {
-  try {
-    return execFileSync(process.execPath, [join(ROOT, 'node_modules/.bin/tsc'), '-p', FOLDER], {
-      cwd: ROOT,
-      encoding: 'utf8',
-    });
-  } catch (error) {
-    // execFileSync throws an error that carries the output when the exit status isn't 0.
-    return String((error as { stdout?: string }).stdout ?? error);
-  }
-}
+testSentences('wiring-errors', PREAMBLE, CASES);

@@ -1,183 +1,177 @@
-import { LIMITS, type WiringProblem } from '@holdfast/core';
-import type { GraphEdge } from './compiled-graph.ts';
-import { isPattern, isTask } from './pattern.ts';
+import type { ChoiceSpec, EventSpec, RetrySpec, SleepSpec } from './atom-spec.ts';
+import type { PlanVote } from './flow-plan.ts';
+import type { PatternKind } from './pattern.ts';
 import type { TaskSpec } from './task.ts';
-import type { Item } from './wiring-type.ts';
 
 /**
- * The items of a flow as the compiler works on them. Building the tree finds the names that are
- * used twice, the values that two siblings give, and sizes beyond the limits.
+ * The items of a flow as the compiler works on them: a tree of patterns, whose leaves become the
+ * vertices of the graph.
  */
 
-/** Patterns within patterns; deeper nesting is refused. */
-export const NESTING_MAX = 100;
-
-/** A task on its way to become a node. */
+/** An atom on its way to become a node. */
 export interface TaskVertex {
   readonly kind: 'task';
   readonly spec: TaskSpec;
+  readonly role: AtomRole;
+  /** Names of the patterns around it, outermost first. */
   readonly path: readonly string[];
-  /** Where each required value comes from; filled when scopes are resolved. */
-  readonly sources: Map<string, TaskVertex | 'input'>;
-  /** Who has to be done before, and the values taken from it. */
-  readonly incoming: Map<Vertex, string[]>;
+  readonly pattern: number;
+  /** Where each required value comes from, by what the task calls it; filled when scopes are resolved. */
+  readonly sources: Map<string, readonly Provider[]>;
+  readonly incoming: Incoming;
+  /** Filled when the tree is put in order. */
+  readonly votes: VertexVote[];
 }
+
+/** What an atom is besides a task. */
+export type AtomRole =
+  | { readonly kind: 'task' }
+  | { readonly kind: 'retry'; readonly retry: RetrySpec }
+  | { readonly kind: 'choice'; readonly choice: ChoiceSpec }
+  | { readonly kind: 'sleep'; readonly sleep: SleepSpec }
+  | { readonly kind: 'event'; readonly event: EventSpec }
+  | { readonly kind: 'fork'; readonly list: string; readonly concurrency: number };
 
 /** A point that waits for a whole group. */
 export interface JoinVertex {
   readonly kind: 'join';
   readonly name: string;
-  readonly incoming: Map<Vertex, string[]>;
+  readonly pattern: number;
+  readonly incoming: Incoming;
 }
 
-export type Vertex = TaskVertex | JoinVertex;
+/** The point where all items of a map are done. */
+export interface GatherVertex {
+  readonly kind: 'gather';
+  readonly name: string;
+  readonly pattern: number;
+  readonly incoming: Incoming;
+  readonly fork: TaskVertex;
+  /** The lists that it gives, each with who in the body may provide its items. */
+  readonly lists: ReadonlyMap<string, readonly NodeProvider[]>;
+}
 
-/** A task of the tree. */
+export type Vertex = TaskVertex | JoinVertex | GatherVertex;
+
+/** Who has to be done before. */
+export type Incoming = Map<Vertex, Edge>;
+
+/** What an edge stands for, besides the order. */
+export interface Edge {
+  /** Values taken along it, by what the flow calls them. */
+  readonly values: string[];
+  /** The case that it leads to, or the depth of the decider on it. */
+  label: string | undefined;
+}
+
+/** A decider on its way into the plan. */
+export interface VertexVote extends Pick<PlanVote, 'decide' | 'depth'> {
+  readonly sources: readonly Vertex[];
+}
+
+/** What provides a value within the same body, and what it calls the value. */
+export interface NodeProvider {
+  readonly kind: 'node';
+  readonly vertex: TaskVertex | GatherVertex;
+  readonly value: string;
+}
+
+/** Where a value may come from. In the body of a map: from the item, its place, or from outside by way of the fork. */
+export type Provider =
+  | NodeProvider
+  | { readonly kind: 'input'; readonly value: string }
+  | { readonly kind: 'item' }
+  | { readonly kind: 'index' }
+  | { readonly kind: 'fork'; readonly value: string };
+
+/** What an item gives to what follows it. Several may provide a value: one for each case of a choice. */
+export type Gives = ReadonlyMap<string, readonly NodeProvider[]>;
+
+/** A task, or anything else that is one atom. */
 export interface Leaf {
-  readonly kind: 'task';
+  readonly kind: 'leaf';
   readonly vertex: TaskVertex;
-  readonly gives: ReadonlyMap<string, TaskVertex>;
+  readonly gives: Gives;
 }
 
 /** A pattern of the tree. */
 export interface Branch {
-  readonly kind: 'linear' | 'unordered' | 'graph';
+  readonly kind: PatternKind;
   readonly name: string;
+  readonly pattern: number;
   readonly children: readonly Tree[];
   /** Links between children, by their places. */
-  readonly links: readonly { readonly from: number; readonly to: number }[];
-  /** What the pattern gives to what follows it. */
-  readonly gives: ReadonlyMap<string, TaskVertex>;
+  readonly links: readonly BranchLink[];
+  readonly gives: Gives;
 }
 
-export type Tree = Leaf | Branch;
-
-/** Builds the tree, and appends what is wrong to `problems`. `undefined` when the flow is too large or too deep. */
-export function buildTree(body: Item, problems: WiringProblem[]): Tree | undefined {
-  const builder = new TreeBuilder(problems);
-  const tree = builder.build(body, []);
-  return builder.hasExceeded ? undefined : tree;
+export interface BranchLink {
+  readonly from: number;
+  readonly to: number;
+  readonly decider: Pick<PlanVote, 'decide' | 'depth'> | undefined;
 }
 
-class TreeBuilder {
-  hasExceeded = false;
-  #tasks = 0;
-  readonly #names = new Set<string>();
-  readonly #problems: WiringProblem[];
-
-  constructor(problems: WiringProblem[]) {
-    this.#problems = problems;
-  }
-
-  build(item: Item, path: readonly string[]): Tree {
-    if (isTask(item)) return this.#leaf(item.spec, path);
-    if (isPattern(item)) return this.#branch(item, path);
-    throw new TypeError(`${item.name} is neither a task nor a pattern`);
-  }
-
-  #leaf(spec: TaskSpec, path: readonly string[]): Leaf {
-    this.#tasks += 1;
-    if (this.#tasks > LIMITS.tasksPerFlow) {
-      this.#exceed(`the flow has more than ${LIMITS.tasksPerFlow} tasks`);
-    }
-    if (this.#names.has(spec.name)) {
-      this.#problems.push({
-        kind: 'duplicate',
-        message: `two tasks are named '${spec.name}'; the name of a task is unique in its flow`,
-      });
-    }
-    this.#names.add(spec.name);
-    const vertex: TaskVertex = {
-      kind: 'task',
-      spec,
-      path,
-      sources: new Map(),
-      incoming: new Map(),
-    };
-    const gives = new Map(Object.keys(spec.provides).map((name) => [name, vertex] as const));
-    return { kind: 'task', vertex, gives };
-  }
-
-  #branch(
-    pattern: Item & { readonly kind: Branch['kind'] } & PatternParts,
-    path: readonly string[],
-  ): Branch {
-    const { kind, name, items } = pattern;
-    if (path.length >= NESTING_MAX) {
-      this.#exceed(`patterns are nested more than ${NESTING_MAX} deep`);
-    }
-    const inner = [...path, name];
-    const children: Tree[] = [];
-    // A flow beyond the limits is refused anyway; there is no need to walk all of it.
-    for (const item of items) if (!this.hasExceeded) children.push(this.build(item, inner));
-    return {
-      kind,
-      name,
-      children,
-      links: this.#places(pattern),
-      gives: kind === 'linear' ? lastGives(children) : this.#siblingGives(children),
-    };
-  }
-
-  #siblingGives(children: readonly Tree[]): Map<string, TaskVertex> {
-    const gives = new Map<string, TaskVertex>();
-    for (const child of children) {
-      for (const [value, vertex] of child.gives) {
-        const other = gives.get(value);
-        gives.set(value, other ?? vertex);
-        if (!other) continue;
-        this.#problems.push({
-          kind: 'ambiguous',
-          message:
-            `task '${vertex.spec.name}' provides '${value}', and so does task ` +
-            `'${other.spec.name}' beside it; give one of the values another name`,
-        });
-      }
-    }
-    return gives;
-  }
-
-  #places(pattern: PatternParts): Branch['links'] {
-    const places = new Map(pattern.items.map((item, index) => [item, index] as const));
-    const links: { from: number; to: number }[] = [];
-    for (const [first, second] of pattern.links) {
-      const from = places.get(first);
-      const to = places.get(second);
-      if (from !== undefined && to !== undefined) links.push({ from, to });
-      for (const stranger of [first, second]) {
-        if (places.has(stranger)) continue;
-        this.#problems.push({
-          kind: 'unknown',
-          message: `${stranger.kind} '${stranger.name}' is not in this graph; only what is can be linked`,
-        });
-      }
-    }
-    return links;
-  }
-
-  #exceed(message: string): void {
-    if (!this.hasExceeded) this.#problems.push({ kind: 'limit', message });
-    this.hasExceeded = true;
-  }
+/** An item under a retry controller. */
+export interface ControlledTree {
+  readonly kind: 'retry';
+  readonly name: string;
+  readonly pattern: number;
+  readonly controller: Leaf;
+  readonly item: Tree;
+  readonly gives: Gives;
 }
 
-interface PatternParts {
-  readonly items: readonly Item[];
-  readonly links: readonly (readonly [Item, Item])[];
+/** Several items of which at most one is run. */
+export interface ChoiceTree {
+  readonly kind: 'choice';
+  readonly name: string;
+  readonly pattern: number;
+  readonly chooser: Leaf;
+  readonly cases: readonly { readonly name: string; readonly item: Tree }[];
+  readonly gives: Gives;
 }
 
-/** Of several providers of a name, the last one. */
-function lastGives(children: readonly Tree[]): Map<string, TaskVertex> {
-  const gives = new Map<string, TaskVertex>();
-  for (const child of children) {
-    for (const [value, vertex] of child.gives) gives.set(value, vertex);
-  }
-  return gives;
+/** An item that is run for each item of a list. */
+export interface MapTree {
+  readonly kind: 'map';
+  readonly name: string;
+  readonly pattern: number;
+  readonly fork: Leaf;
+  readonly gather: GatherVertex;
+  readonly body: Tree;
+  /** What the body calls an item of the list, and its place. */
+  readonly as: string;
+  readonly index: string | undefined;
+  readonly gives: Gives;
+}
+
+export type Tree = Leaf | Branch | ControlledTree | ChoiceTree | MapTree;
+
+/** A vertex by its name. */
+export function nameOf(vertex: Vertex): string {
+  return vertex.kind === 'task' ? vertex.spec.name : vertex.name;
+}
+
+/** The name of the item that provides a value, as people know it. */
+export function providerName({ vertex }: NodeProvider): string {
+  return vertex.kind === 'gather' ? vertex.fork.spec.name : vertex.spec.name;
+}
+
+/** An item in words. */
+export function describeTree(tree: Tree | undefined): string {
+  if (!tree) return 'nothing';
+  return tree.kind === 'leaf' ? `task '${tree.vertex.spec.name}'` : `${tree.kind} '${tree.name}'`;
 }
 
 /** Adds an edge; `value` names what `to` takes from `from`, when it takes something. */
-export function addEdge(from: Vertex, to: Vertex, value?: GraphEdge['values'][number]): void {
-  const values = to.incoming.get(from) ?? [];
-  to.incoming.set(from, values);
-  if (value !== undefined && !values.includes(value)) values.push(value);
+export function addEdge(
+  from: Vertex,
+  to: Vertex,
+  about: { readonly value?: string | undefined; readonly label?: string | undefined } = {},
+): void {
+  const edge: Edge = to.incoming.get(from) ?? { values: [], label: undefined };
+  to.incoming.set(from, edge);
+  if (about.value !== undefined && !edge.values.includes(about.value))
+    edge.values.push(about.value);
+  if (about.label !== undefined) edge.label = about.label;
 }

@@ -12,14 +12,27 @@
  *     of values are looked up once, at the end, in tables.
  *
  * An entry's key is `<value> <task>`, a wire's is `<consumer> <value> <provider>`: names hold no spaces.
+ * A task that calls a value something else than the flow does is `<task>:<its name of the value>` there.
  * An item is the union of `name <task>`, `need <key>`, `give <key>`, and `open` when it may give more.
  */
 
-/** A value that a task needs; `type` is what its schema accepts. */
-export interface Need<Task extends string = string, Value extends string = string, Type = unknown> {
+/** A value that a task needs. */
+export interface Need<
+  Task extends string = string,
+  Value extends string = string,
+  Type = unknown,
+  As extends string = Value,
+  Optional extends boolean = boolean,
+> {
   readonly task: Task;
+  /** What the flow calls it. */
   readonly value: Value;
+  /** What its schema accepts. */
   readonly type: Type;
+  /** What the task calls it. */
+  readonly as: As;
+  /** True when nobody has to provide it. */
+  readonly isOptional: Optional;
 }
 
 /** A value that a task gives; `type` is what its stored form is read back as. */
@@ -38,7 +51,16 @@ export interface Wiring {
 
 /** Anything that may stand in a pattern: a task or another pattern. `W` exists in the type only. */
 export interface Item<W extends Wiring = Wiring> {
-  readonly kind: 'task' | 'linear' | 'unordered' | 'graph';
+  readonly kind:
+    | 'task'
+    | 'linear'
+    | 'unordered'
+    | 'graph'
+    | 'retry'
+    | 'choice'
+    | 'map'
+    | 'sleep'
+    | 'event';
   readonly name: string;
   readonly '~wiring'?: W | undefined;
 }
@@ -88,10 +110,35 @@ export interface Folded<W extends Wiring = Wiring, Report = unknown, Problem = u
   readonly problem: Problem;
 }
 
+/** The items when they are wired rightly; else the sentences that say what is wrong. */
+export type Checked<Items, F extends Folded> = [F['problem']] extends [never] ? Items : F['report'];
+
 /** The result where nothing is known statically. */
 export type UnknownFold = Folded<UnknownWiring, readonly Item[], never>;
 
-export type KeyOf<E extends Entry> = E extends Entry ? `${E['value']} ${E['task']}` : never;
+export type KeyOf<E extends Entry> = E extends Need
+  ? `${E['value']} ${ConsumerOf<E>}`
+  : E extends Entry
+    ? `${E['value']} ${E['task']}`
+    : never;
+
+/** The task that consumes a value, whatever it calls that. */
+export type TaskOf<Consumer extends string> = Consumer extends `${infer Task}:${string}`
+  ? Task
+  : Consumer;
+
+/** The beginning of a sentence about a value that a task requires. */
+export type Requirement<
+  Consumer extends string,
+  Value extends string,
+> = Consumer extends `${infer Task}:${infer As}`
+  ? `task '${Task}' requires '${Value}' (its '${As}')`
+  : `task '${Consumer}' requires '${Value}'`;
+
+/** The consumer of a need: its task, and what that calls the value if it is something else. */
+export type ConsumerOf<N extends Need> = N['as'] extends N['value']
+  ? N['task']
+  : `${N['task']}:${N['as']}`;
 
 /** Entries by their key. */
 export type Table<E extends Entry> = { readonly [X in E as KeyOf<X>]: X };
@@ -151,7 +198,7 @@ export type AllGives<Items extends readonly unknown[]> = {
  * `Needs` and `Gives` are tables, made once and handed in, not made for each wire.
  */
 export type MistypedTable<Wires extends string, Needs extends Entries, Gives extends Entries> = {
-  readonly [Key in Wires as Key extends `${infer Task} ${string}` ? Task : never]: Mistyped<
+  readonly [Key in Wires as Key extends `${infer Task} ${string}` ? TaskOf<Task> : never]: Mistyped<
     Key,
     Needs,
     Gives
@@ -167,13 +214,18 @@ type Mistyped<
 > = Key extends `${infer Task} ${infer Value} ${infer Provider}`
   ? [Gives[`${Value} ${Provider}`]['type']] extends [Needs[`${Value} ${Task}`]['type']]
     ? never
-    : `task '${Task}' requires '${Value}' as ${TypeName<Needs[`${Value} ${Task}`]['type']>}, but task '${Provider}' provides ${OtherTypeName<Gives[`${Value} ${Provider}`]['type'], Needs[`${Value} ${Task}`]['type']>}`
+    : `${Requirement<Task, Value>} as ${TypeName<Needs[`${Value} ${Task}`]['type']>}, but task '${Provider}' provides ${OtherTypeName<Gives[`${Value} ${Provider}`]['type'], Needs[`${Value} ${Task}`]['type']>}`
   : never;
 
 /** For each name in `Names`, a sentence that it is used twice. */
 export type DoubledTable<Names extends string> = {
-  readonly [Name in Names]: `two tasks are named '${Name}'; the name of a task is unique in its flow`;
+  readonly [Name in Names]: `two tasks are named '${Name}'; the name of a task is unique in its flow${Advice<Name>}`;
 };
+
+/** Retry controllers are named after what they control, unless they have a name of their own. */
+type Advice<Name extends string> = Name extends `${string}.retry`
+  ? ': give one of the retry controllers a name'
+  : '';
 
 /** The sentences about the tasks of these names. */
 export type SentencesAbout<Names extends string, Sentences> = Names extends Names
@@ -187,17 +239,20 @@ export type ItemOr<I, Problem> = [Problem] extends [never] ? I : Problem;
 
 /** The values with these keys, and whatever else an open item may give. */
 export type Given<Items extends readonly unknown[], Keys extends string, Open extends boolean> =
-  | Picked<Table<AllGives<Items>>, Keys>
+  | Picked<Table<AllGives<Items>>, Keys, Give>
   | (true extends Open ? UnknownGives : never);
 
 /** The needs with these keys. */
 export type Unmet<Items extends readonly unknown[], Keys extends string> = Picked<
   Table<AllNeeds<Items>>,
-  Keys
+  Keys,
+  Need
 >;
 
 // The condition is always true; it tells the compiler what the entries of a table are.
-type Picked<T, Keys> = T[Keys & keyof T] extends infer Found extends Entry ? Found : never;
+type Picked<T, Keys, Kind extends Entry> = T[Keys & keyof T] extends infer Found extends Kind
+  ? Found
+  : never;
 
 /** A type in words. */
 export type TypeName<Type> = [Type] extends [never]
