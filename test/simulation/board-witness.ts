@@ -8,15 +8,24 @@
 //   G6  an idempotency key leads to one job for as long as that is there.
 //   G7  the index entries of a job are exactly those that its status implies, its bucket is listed, and
 //       its worker can be found.
+//   S   the signals of a job are numbered without a gap and counted, stay as they are while the job is
+//       there, and no job waits that has received what it waits for.
 //   G8  no worker lists more of the ready index than one bucket.
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Commit, CommitResult, Key, ListRange, MemoryStore } from '@holdfast/coord';
 import type { AtomRecord, JobSpec, JobStatus } from '@holdfast/core';
 import { isFinal } from '@holdfast/core';
-import { decodeAtom, decodeJobSpec, decodeJobStatus } from '@holdfast/wire';
+import {
+  decodeAtom,
+  decodeJobControl,
+  decodeJobSignal,
+  decodeJobSpec,
+  decodeJobStatus,
+} from '@holdfast/wire';
 import type { History } from './history.ts';
-import { impliedEntries, judgeCheckpoint, judgeTransition } from './job-rules.ts';
+import { impliedEntries, judgeCheckpoint, judgeTransition, type Wanted } from './job-rules.ts';
+import { APPROVAL_FLOW, GO } from './random-flow.ts';
 import type { StoreWitness } from './simulated-coord.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 
@@ -37,7 +46,12 @@ export interface WitnessedJob {
     number,
     { readonly commit: number; readonly fence: bigint; readonly atMs: number }
   >;
-  isCancelled: boolean;
+  wanted: Wanted;
+  /** Signals by number, and how many its control says there are. */
+  readonly signals: Map<number, string>;
+  signalsCounted: number;
+  /** Keys that lead to its signals. */
+  readonly signalKeys: Set<string>;
   isGone: boolean;
 }
 
@@ -88,10 +102,14 @@ export class BoardWitness implements StoreWitness {
     );
   }
 
-  /** Checkpoints of jobs that are gone. */
+  /** Checkpoints and signals of jobs that are gone. */
   remains(): readonly string[] {
     const gone = [...this.jobs.values()].filter(({ isGone }) => isGone);
-    return gone.flatMap(({ id, atoms }) => [...atoms.keys()].map((name) => `atoms/${id}/${name}`));
+    return gone.flatMap(({ id, atoms, signals, signalKeys }) => [
+      ...[...atoms.keys()].map((name) => `atoms/${id}/${name}`),
+      ...[...signals.keys()].map((seq) => `signals/${id}/${seq}`),
+      ...signalKeys,
+    ]);
   }
 
   async during(
@@ -137,16 +155,25 @@ export class BoardWitness implements StoreWitness {
     this.#note(changes);
     const touched = new Set<WitnessedJob>();
     const succeeded: WitnessedJob[] = [];
-    const statusesBefore = new Map<WitnessedJob, JobStatus | undefined>();
-    // Checkpoints are judged by the status from before the commit that carries them.
+    const statusesBefore = new Map<WitnessedJob, Before>();
+    // Everything is judged by what held before the commit that carries it.
     for (const change of changes) {
       const job = this.#jobOf(change.key);
       if (!job) continue;
       touched.add(job);
-      if (!statusesBefore.has(job)) statusesBefore.set(job, job.status);
+      const before = statusesBefore.get(job) ?? {
+        status: job.status,
+        wanted: job.wanted,
+        isTold: false,
+      };
+      const isTold = before.isTold || change.key.startsWith('control/');
+      statusesBefore.set(job, { ...before, isTold });
     }
     for (const change of changes) this.#see(change, statusesBefore, succeeded);
-    for (const job of touched) this.#checkEntries(job);
+    for (const job of touched) {
+      this.#checkEntries(job);
+      this.#checkSignals(job);
+    }
     this.#checkFleet(changes);
     for (const job of succeeded) this.#parts.succeeded(job);
   }
@@ -166,7 +193,7 @@ export class BoardWitness implements StoreWitness {
 
   #see(
     { key, value, version }: Change,
-    before: ReadonlyMap<WitnessedJob, JobStatus | undefined>,
+    before: ReadonlyMap<WitnessedJob, Before>,
     succeeded: WitnessedJob[],
   ): void {
     const [kind = ''] = key.split('/', 1);
@@ -178,9 +205,12 @@ export class BoardWitness implements StoreWitness {
     else if (kind === 'keys') this.#seeKey(key, value);
     if (!job) return;
     if (kind === 'spec') this.#seeSpec(job, value);
-    else if (kind === 'status') this.#seeStatus(job, { key, value, version }, succeeded);
-    else if (kind === 'atoms') this.#seeAtom(job, { key, value, version }, before.get(job));
-    else if (kind === 'control') job.isCancelled = value !== undefined;
+    else if (kind === 'status')
+      this.#seeStatus(job, { key, value, version }, { succeeded, before: before.get(job) });
+    else if (kind === 'atoms') this.#seeAtom(job, { key, value, version }, before.get(job)?.status);
+    else if (kind === 'control') this.#seeControl(job, value);
+    else if (kind === 'signals') this.#seeSignal(job, key, value);
+    else if (kind === 'signalkeys') setTo(job.signalKeys, key, value !== undefined);
     if (kind !== 'status' && !this.#writer) this.#complain('G7', `${key} changed by itself`);
   }
 
@@ -194,7 +224,50 @@ export class BoardWitness implements StoreWitness {
     }
   }
 
-  #seeStatus(job: WitnessedJob, { value, version }: Change, succeeded: WitnessedJob[]): void {
+  #seeControl(job: WitnessedJob, value: Uint8Array | undefined): void {
+    if (!value) {
+      if (job.status && !job.isGone && !isFinal(job.status.phase.kind))
+        this.#complain('states', `job ${job.id}: what was asked of it was forgotten`);
+      return;
+    }
+    const { wish, signals } = decodeJobControl(value);
+    job.wanted = WANTED[wish];
+    job.signalsCounted = signals;
+  }
+
+  #seeSignal(job: WitnessedJob, key: string, value: Uint8Array | undefined): void {
+    const seq = Number(lastPart(key));
+    if (!value) {
+      if (!job.isGone) this.#complain('S', `${key} was removed although its job is there`);
+      job.signals.delete(seq);
+      return;
+    }
+    const signal = decodeJobSignal(value);
+    const isNext = seq === job.signals.size + 1 && signal.seq === seq;
+    if (!isNext) this.#complain('S', `${key} follows ${job.signals.size} signals`);
+    if (!job.status || isFinal(job.status.phase.kind))
+      this.#complain('S', `${key} was sent to a job that has ended`);
+    job.signals.set(seq, signal.name);
+    this.#parts.history.count('signals');
+  }
+
+  /** S. */
+  #checkSignals({ id, spec, status, signals, signalsCounted, isGone }: WitnessedJob): void {
+    if (isGone || !status) return;
+    if (signals.size !== signalsCounted) {
+      this.#complain('S', `job ${id} has ${signals.size} signals, but counts ${signalsCounted}`);
+    }
+    const isWaiting = status.phase.kind === 'waiting' && spec?.flow === APPROVAL_FLOW;
+    if (isWaiting && [...signals.values()].includes(GO)) {
+      this.#complain('S', `job ${id} waits although it has received what it waits for`);
+    }
+  }
+
+  #seeStatus(
+    job: WitnessedJob,
+    { value, version }: Change,
+    seen: { readonly succeeded: WitnessedJob[]; readonly before: Before | undefined },
+  ): void {
     const before = job.status;
     if (!value) {
       job.isGone = true;
@@ -206,14 +279,18 @@ export class BoardWitness implements StoreWitness {
     const after = decodeJobStatus(value);
     job.status = after;
     job.version = version;
-    const isRenewal = before !== undefined && isRenewed(before, after);
+    const isSame = before !== undefined && isDeepStrictEqual(before, after);
+    const isRenewal = isSame && after.phase.kind === 'running';
+    // A ready job that is told something refuses claims that have not seen it.
+    const isTouched = isSame && after.phase.kind === 'ready' && seen.before?.isTold === true;
     if (isRenewal) this.#seeRenewal(job, after);
+    else if (isTouched) this.#parts.history.count('ready jobs told');
     else if (before && job.spec) {
       judgeTransition([before, after], job.spec, {
         facts: {
           writerIds: this.#writer?.memberIds ?? new Set(),
           isLive: (worker) => this.#workers.has(worker),
-          isCancelled: job.isCancelled,
+          wanted: seen.before?.wanted ?? 'nothing',
         },
         complain: (promise, text) => this.#complain(promise, text),
       });
@@ -224,7 +301,9 @@ export class BoardWitness implements StoreWitness {
       this.#parts.history.count('attempts');
     }
     if (isFinal(after.phase.kind)) this.#parts.history.count(`ended ${after.phase.kind}`);
-    if (after.phase.kind === 'succeeded') succeeded.push(job);
+    if (after.phase.kind === 'succeeded') seen.succeeded.push(job);
+    if (after.phase.kind === 'suspended') this.#parts.history.count('suspended');
+    if (after.phase.kind === 'waiting') this.#parts.history.count('came to wait');
     const last = after.attempts.at(-1);
     if (last?.end === 'lost' && before?.phase.kind === 'running')
       this.#parts.history.count('takeovers');
@@ -338,7 +417,10 @@ export class BoardWitness implements StoreWitness {
         atoms: new Map(),
         entries: new Set(),
         claims: new Map(),
-        isCancelled: false,
+        wanted: 'nothing',
+        signals: new Map(),
+        signalsCounted: 0,
+        signalKeys: new Set(),
         isGone: false,
       };
       this.jobs.set(id, job);
@@ -352,10 +434,27 @@ export class BoardWitness implements StoreWitness {
 }
 
 const INDEXES: ReadonlySet<string> = new Set(['ready', 'due', 'deadline', 'claims', 'done']);
-const OF_JOB: ReadonlySet<string> = new Set(['spec', 'status', 'atoms', 'control']);
+const OF_JOB: ReadonlySet<string> = new Set([
+  'spec',
+  'status',
+  'atoms',
+  'control',
+  'signals',
+  'signalkeys',
+]);
 
-function isRenewed(before: JobStatus, after: JobStatus): boolean {
-  return after.phase.kind === 'running' && isDeepStrictEqual(before, after);
+const WANTED = {
+  none: 'nothing',
+  suspend: 'suspend',
+  cancelWithRevert: 'revert',
+  cancel: 'cancel',
+} as const;
+
+/** What held of a job before a commit, and whether the commit changes its control. */
+interface Before {
+  readonly status: JobStatus | undefined;
+  readonly wanted: Wanted;
+  readonly isTold: boolean;
 }
 
 function lastPart(key: string): string {

@@ -2,20 +2,24 @@
 // which transitions there are, who may make them, and which index entries a status implies.
 import type { AtomRecord, JobPhase, JobSpec, JobState, JobStatus, TaskState } from '@holdfast/core';
 
+/** What was wanted of a job, as its control said before the commit that is judged. */
+export type Wanted = 'nothing' | 'suspend' | 'revert' | 'cancel';
+
 /** Who makes a transition, and what held at that moment. */
 export interface TransitionFacts {
   /** The worker ids of the process that wrote. */
   readonly writerIds: ReadonlySet<string>;
   /** Whether this worker's session key is there. */
   readonly isLive: (worker: string) => boolean;
-  /** Whether a cancel of the job had been acknowledged. */
-  readonly isCancelled: boolean;
+  /** What had been acknowledged to be wanted of the job. */
+  readonly wanted: Wanted;
 }
 
 /** Told of each rule that doesn't hold: the promise, and how it was broken. */
 export type Complain = (promise: string, text: string) => void;
 
-const WAITING: readonly JobState[] = ['scheduled', 'ready'];
+/** States from which a job runs again by itself. */
+const GOING_ON: readonly JobState[] = ['scheduled', 'ready', 'waiting'];
 const FINAL: readonly JobState[] = ['succeeded', 'failed', 'cancelled', 'dead'];
 
 /** G1, G2, G9 and the state machine, for a job that goes from one status to the next. */
@@ -36,7 +40,11 @@ export function judgeTransition(
   if (isClaim && to.kind === 'running') {
     if (!facts.writerIds.has(to.worker)) complain('G2', `${step}: claimed for another process`);
     if (!facts.isLive(to.worker)) complain('G2', `${step}: claimed without a session`);
+    if (facts.wanted === 'suspend' || facts.wanted === 'cancel') {
+      complain('states', `${step}: claimed although it was to ${facts.wanted}`);
+    }
   }
+  if (!FINAL.includes(from.kind)) judgeWish([from.kind, to.kind], { step, facts, complain });
   if (from.kind === 'running')
     judgeEnd([before, after], { worker: from.worker, step, facts, complain });
 }
@@ -59,8 +67,27 @@ function judgeEnd(
   if (end !== 'lost' && !facts.writerIds.has(worker)) {
     complain('G2', `${step}: ended by a process that does not hold it`);
   }
-  if (facts.isCancelled && after.phase.kind !== 'cancelled') {
+}
+
+/** What was acknowledged holds: whatever crashes, and whoever did not know of it. */
+function judgeWish(
+  [from, to]: readonly [JobState, JobState],
+  parts: {
+    readonly step: string;
+    readonly facts: TransitionFacts;
+    readonly complain: Complain;
+  },
+): void {
+  const { step, facts, complain } = parts;
+  const isEnd = FINAL.includes(to);
+  if (facts.wanted === 'cancel' && to !== 'cancelled') {
     complain('states', `${step}: an acknowledged cancel was overlooked`);
+  }
+  if (facts.wanted === 'revert' && ((isEnd && to !== 'cancelled') || to === 'waiting')) {
+    complain('states', `${step}: an acknowledged cancel with revert was overlooked`);
+  }
+  if (facts.wanted === 'suspend' && from === 'running' && GOING_ON.includes(to)) {
+    complain('states', `${step}: an acknowledged suspend was overlooked`);
   }
 }
 
@@ -96,7 +123,7 @@ function judgeLosses(
     complain('states', `${step}: revivals are miscounted`);
   }
   const isWorn = wasLost && after.lostAttempts >= spec.maxAttempts;
-  if (isWorn && WAITING.includes(after.phase.kind)) {
+  if (isWorn && GOING_ON.includes(after.phase.kind)) {
     complain('G9', `${step}: circles after ${after.lostAttempts} lost attempts`);
   }
   if (after.phase.kind === 'dead' && !isWorn) complain('G9', `${step}: dead too early`);
@@ -105,9 +132,12 @@ function judgeLosses(
 function isLegal(from: JobState, to: JobState): boolean {
   switch (from) {
     case 'scheduled':
-      return to === 'ready' || to === 'failed' || to === 'cancelled';
+    case 'waiting':
+      return ['ready', 'suspended', 'failed', 'cancelled'].includes(to);
     case 'ready':
-      return to === 'running' || to === 'failed' || to === 'cancelled';
+      return ['running', 'suspended', 'failed', 'cancelled'].includes(to);
+    case 'suspended':
+      return ['ready', 'scheduled', 'failed', 'cancelled'].includes(to);
     case 'running':
       return to !== 'running';
     case 'failed':
@@ -145,32 +175,53 @@ export function judgeCheckpoint(
     );
   }
   if (!writerIds.has(phase.worker)) complain('G2', `${step} by a process that does not hold it`);
-  if (before && !mayFollow(before.state, after.state))
-    complain('G3', `${step} undoes what was committed`);
+  if (before && !mayFollow(before, after)) complain('G3', `${step} undoes what was committed`);
   if (before && (after.tries < before.tries || after.executions < before.executions)) {
     complain('G4', `${step}: tries are counted backwards`);
   }
 }
 
-/** A checkpoint may carry several steps at once, so this is what can be reached within an attempt. */
-function mayFollow(before: TaskState, after: TaskState): boolean {
-  switch (before) {
+/**
+ * A checkpoint may carry several steps at once, so this is what can be reached within an attempt. A
+ * further round of a retry controller begins with everything under it reverted.
+ */
+function mayFollow(before: AtomRecord, after: AtomRecord): boolean {
+  if (after.generation < before.generation) return false;
+  const isFurtherRound = after.generation > before.generation;
+  const isController = after.rounds.length > 0 || before.rounds.length > 0;
+  switch (before.state) {
     case 'success':
-      return ['success', 'reverting', 'reverted', 'revertFailure'].includes(after);
+      if (isController && ['retrying', 'failure'].includes(after.state)) return !isFurtherRound;
+      return !isFurtherRound && STATES_AFTER_SUCCESS.includes(after.state);
     case 'failure':
     case 'reverting':
-      return ['failure', 'reverting', 'reverted', 'revertFailure'].includes(after);
+      return !isFurtherRound && STATES_AFTER_FAILURE.includes(after.state);
     case 'reverted':
+      return isFurtherRound || after.state === 'reverted';
     case 'revertFailure':
-      return after === before;
+      return after.state === 'revertFailure';
     case 'ignore':
     case 'pending':
     case 'running':
+    case 'retrying':
       return true;
     default:
-      return before satisfies never;
+      return before.state satisfies never;
   }
 }
+
+const STATES_AFTER_SUCCESS: readonly TaskState[] = [
+  'success',
+  'reverting',
+  'reverted',
+  'revertFailure',
+];
+const STATES_AFTER_FAILURE: readonly TaskState[] = [
+  'failure',
+  'reverting',
+  'reverted',
+  'revertFailure',
+];
 
 /** G7: the index entries that a status implies, in order. */
 export function impliedEntries(spec: JobSpec, status: JobStatus): readonly string[] {
@@ -186,6 +237,12 @@ export function impliedEntries(spec: JobSpec, status: JobStatus): readonly strin
     }
     case 'running':
       return [`claims/${phase.worker}/${id}`];
+    case 'waiting':
+      return phase.untilUnixMs === undefined
+        ? deadlineEntry(spec, status)
+        : [...deadlineEntry(spec, status), `due/${time(phase.untilUnixMs)}-${id}`];
+    case 'suspended':
+      return deadlineEntry(spec, status);
     case 'succeeded':
     case 'failed':
     case 'cancelled':

@@ -8,7 +8,7 @@
 import { TerminalError } from '@holdfast/core';
 import type { BoardWitness, WitnessedJob } from './board-witness.ts';
 import type { History } from './history.ts';
-import type { Outside, OutsideCall } from './random-flow.ts';
+import { GO, type Outside, type OutsideCall } from './random-flow.ts';
 
 export class OutsideLedger {
   readonly #history: History;
@@ -36,6 +36,13 @@ export class OutsideLedger {
       if (record.state !== 'success') {
         this.#history.violate('G3', `job ${job.id} succeeded, but task ${name} is ${record.state}`);
         continue;
+      }
+      // A retry controller has no effect outside.
+      if (record.rounds.length > 0) continue;
+      if (record.signal !== undefined) {
+        // A wait calls no user code: what it knows is the signal that it took.
+        if (job.signals.get(record.signal) === GO) continue;
+        this.#history.violate('S', `task ${name} of job ${job.id} took a signal that is not there`);
       }
       const key = `${job.id}/${name}/${record.tries}`;
       const effect = this.#effects.get(key);

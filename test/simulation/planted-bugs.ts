@@ -22,6 +22,12 @@ export const PLANTED_BUGS: Readonly<Record<string, Tamper>> = {
     return { ...commit, when: commit.when.map((guard) => (isFence(guard) ? alive : guard)) };
   },
 
+  /** An attempt ends without asking whether it was asked or told something meanwhile. */
+  'control-guard': (commit) =>
+    isOfAttempt(commit)
+      ? { ...commit, when: commit.when.filter((guard) => !guard.key.startsWith('control/')) }
+      : commit,
+
   /** A worker claims without asking whether its session is still there. */
   'claim-guard': (commit) =>
     commit.write.some(isClaimPut)

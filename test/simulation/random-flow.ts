@@ -10,7 +10,10 @@ import {
   type Task,
   type TaskDefinition,
   task,
+  times,
   unordered,
+  waitFor,
+  withRetry,
 } from '@holdfast/flow';
 import * as fc from 'fast-check';
 import { z } from 'zod';
@@ -32,6 +35,8 @@ export interface TaskPlan {
 
 export interface GroupPlan {
   readonly kind: 'linear' | 'unordered' | 'graph';
+  /** Rounds that a retry controller around it allows; 0 = there is none. */
+  readonly rounds: number;
   readonly items: readonly ItemPlan[];
 }
 
@@ -56,6 +61,7 @@ export const flowPlan: fc.Arbitrary<GroupPlan> = fc.letrec<{
   item: fc.oneof({ maxDepth: 2, depthSize: 'small' }, taskPlan, tie('group')),
   group: fc.record({
     kind: fc.constantFrom('linear', 'linear', 'unordered', 'graph'),
+    rounds: fc.constantFrom(0, 0, 0, 1, 2, 3),
     items: fc.array(tie('item'), { minLength: 1, maxLength: 4 }),
   }),
 })).group;
@@ -83,7 +89,7 @@ export interface FlowHost {
 
 /** Builds the flow that `plan` describes, for one process. */
 export function buildFlow(name: string, plan: GroupPlan, host: FlowHost): AnyFlow {
-  const builder = { next: 0, host };
+  const builder = { next: 0, groups: 0, host };
   return flow({ name, input: INPUT, body: buildGroup(builder, plan, []).item });
 }
 
@@ -91,7 +97,9 @@ export function buildFlow(name: string, plan: GroupPlan, host: FlowHost): AnyFlo
 const INPUT = z.object({ order: z.number().int().nonnegative() });
 
 interface Builder {
+  /** Numbers of the next task, and of the last group. */
   next: number;
+  groups: number;
   readonly host: FlowHost;
 }
 
@@ -114,6 +122,8 @@ function buildItem(builder: Builder, plan: ItemPlan, visible: readonly number[])
 
 function buildGroup(builder: Builder, plan: GroupPlan, visible: readonly number[]): Built {
   const name = `g${builder.next}`;
+  builder.groups += 1;
+  const number = builder.groups;
   const items: AnyItem[] = [];
   const gives: number[] = [];
   for (const each of plan.items) {
@@ -122,16 +132,24 @@ function buildGroup(builder: Builder, plan: GroupPlan, visible: readonly number[
     items.push(built.item);
     gives.push(...built.gives);
   }
-  switch (plan.kind) {
+  const item = arrange(name, plan.kind, items);
+  if (plan.rounds === 0) return { item, gives };
+  const backoff = { initialMs: 400, factor: 2, maxMs: 20_000, jitter: 0.5 };
+  const controller = times({ name: `c${number}`, attempts: plan.rounds, backoff });
+  return { item: withRetry(controller, item), gives };
+}
+
+function arrange(name: string, kind: GroupPlan['kind'], items: readonly AnyItem[]): AnyItem {
+  switch (kind) {
     case 'linear':
-      return { item: linear(name, ...items), gives };
+      return linear(name, ...items);
     case 'unordered':
-      return { item: unordered(name, ...items), gives };
+      return unordered(name, ...items);
     case 'graph':
       // Listed the wrong way round: the order follows from the values.
-      return { item: graph(name, { tasks: items.toReversed() }), gives };
+      return graph(name, { tasks: items.toReversed() });
     default:
-      return plan.kind satisfies never;
+      return kind satisfies never;
   }
 }
 
@@ -208,6 +226,35 @@ export function buildQuick(host: FlowHost): AnyFlow {
     },
   });
   return flow({ name: 'quick', body: linear('main', quick) });
+}
+
+/** The flow whose jobs wait for a signal, and the signal. */
+export const APPROVAL_FLOW = 'approval';
+export const GO = 'go';
+
+/** A flow that waits for a signal between two tasks, the first of which can be reverted. */
+export function buildApproval(host: FlowHost): AnyFlow {
+  const ask = task({
+    name: 'ask',
+    execute(_args, ctx) {
+      host.outside.started({ kind: 'execute', ctx });
+      host.outside.effect({ kind: 'execute', ctx });
+    },
+    revert(_args, ctx) {
+      host.outside.started({ kind: 'revert', ctx });
+      host.outside.effect({ kind: 'revert', ctx });
+    },
+  });
+  const act = task({
+    name: 'act',
+    async execute(_args, ctx) {
+      host.outside.started({ kind: 'execute', ctx });
+      await sleep(host.clock, 300);
+      host.outside.effect({ kind: 'execute', ctx });
+    },
+  });
+  const wait = waitFor('wait', { event: GO });
+  return flow({ name: APPROVAL_FLOW, body: linear('main', ask, wait, act) });
 }
 
 /** A flow that takes long: what takeovers are measured by. */

@@ -19,6 +19,7 @@ import type { History } from './history.ts';
 import { OutsideLedger } from './outside-ledger.ts';
 import type { Tamper } from './planted-bugs.ts';
 import {
+  buildApproval,
   buildFlow,
   buildPoison,
   buildQuick,
@@ -235,7 +236,7 @@ export class SimulatedFleet {
       },
     };
     const random = this.#options.flows.map((plan, index) => buildFlow(`flow-${index}`, plan, host));
-    return [...random, buildPoison(host), buildQuick(host), buildSlow(host)];
+    return [...random, buildApproval(host), buildPoison(host), buildQuick(host), buildSlow(host)];
   }
 
   /** Sessions end by the store's own clock, which is true time; its timers may be late. */

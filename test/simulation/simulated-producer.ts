@@ -1,9 +1,10 @@
-// Producers and operators: they post, repeat posts, cancel, revive and look, through the servers'
-// JobService, over a network that loses requests and answers. What was acknowledged to them is what
+// Producers and operators: they post, repeat posts, send signals, suspend, resume, cancel, revive and
+// look, through the servers' JobService, over a network that loses requests and answers. What was acknowledged to them is what
 // the system has to keep (G1, G6, G9).
 import { encodeJson } from '@holdfast/core';
 import { GRPC_STATUS } from '@holdfast/wire';
 import type { History } from './history.ts';
+import { APPROVAL_FLOW, GO } from './random-flow.ts';
 import type { RunningProcess, SimulatedFleet } from './simulated-fleet.ts';
 import type { Chance, SimulatedWorld } from './simulated-world.ts';
 
@@ -43,6 +44,13 @@ interface Acknowledged {
   readonly isKept: boolean;
 }
 
+/** A signal that a producer was told is stored. */
+export interface AcknowledgedSignal {
+  readonly jobId: string;
+  readonly seq: number;
+  readonly name: string;
+}
+
 const DAY_MS = 86_400_000;
 /** Longer than any simulation lasts. */
 const LONG_RETENTION_MS = 3650 * DAY_MS;
@@ -60,6 +68,8 @@ export interface ProducerOptions {
 
 export class SimulatedProducer {
   readonly acknowledged: Map<string, Acknowledged> = new Map();
+  /** By the keys that they were sent under. */
+  readonly signals: Map<string, AcknowledgedSignal> = new Map();
   /** Share of requests, and of answers, that get lost. */
   lossRate = 0;
   readonly #options: ProducerOptions;
@@ -103,17 +113,31 @@ export class SimulatedProducer {
 
   async #act(): Promise<void> {
     const draw = this.#chance.next();
-    if (draw < 0.62) await this.#postUntilKnown(this.#newJob(this.#pickFlow()));
-    else if (draw < 0.7) await this.#repeatPost();
-    else if (draw < 0.75) await this.#postOther();
-    else if (draw < 0.79) await this.#postBad();
-    else if (draw < 0.92) await this.#cancel();
+    if (draw < 0.52) await this.#postUntilKnown(this.#newJob(this.#pickFlow()));
+    else if (draw < 0.58) await this.#repeatPost();
+    else if (draw < 0.62) await this.#postOther();
+    else if (draw < 0.65) await this.#postBad();
+    else if (draw < 0.77) await this.#signal();
+    else if (draw < 0.82) await this.#suspend();
+    else if (draw < 0.86) await this.#resume();
+    else if (draw < 0.94) await this.#cancel();
     else await this.#revive();
   }
 
   #pickFlow(): string {
     const { flows } = this.#options;
+    if (this.#chance.hits(0.12)) return APPROVAL_FLOW;
     return this.#chance.hits(0.02) ? 'poison' : `flow-${this.#chance.whole(0, flows - 1)}`;
+  }
+
+  /** Lets jobs go on that somebody suspended, and gives those their signal that wait for it. */
+  async letGoOn(jobs: {
+    readonly suspended: readonly string[];
+    readonly waiting: readonly string[];
+  }): Promise<void> {
+    const resumed = jobs.suspended.map((id) => this.#call('resumeJob', { id }));
+    const signalled = jobs.waiting.map((id) => this.#signalUntilKnown(id, GO));
+    await Promise.all([...resumed, ...signalled]);
   }
 
   #newJob(flow: string): NewJobFields {
@@ -219,9 +243,58 @@ export class SimulatedProducer {
   async #cancel(): Promise<void> {
     const known = this.#pickKnown();
     if (!known) return;
-    const request = { id: known.id, reason: 'by chance' };
+    const revert = this.#chance.hits(0.5);
+    const request = { id: known.id, reason: 'by chance', revert };
     const answer = await this.#call('cancelJob', request);
-    if (answer.kind === 'ok') this.#options.history.count('cancels acknowledged');
+    if (answer.kind !== 'ok') return;
+    this.#options.history.count(`cancels ${revert ? 'with revert ' : ''}acknowledged`);
+  }
+
+  async #suspend(): Promise<void> {
+    const known = this.#pickKnown();
+    if (!known) return;
+    const answer = await this.#call('suspendJob', { id: known.id, reason: 'by chance' });
+    if (answer.kind === 'ok') this.#options.history.count('suspends acknowledged');
+  }
+
+  async #resume(): Promise<void> {
+    const known = this.#pickKnown();
+    if (!known) return;
+    const answer = await this.#call('resumeJob', { id: known.id });
+    if (answer.kind === 'ok') this.#options.history.count('resumes acknowledged');
+  }
+
+  async #signal(): Promise<void> {
+    const known = this.#pickKnown();
+    if (known) await this.#signalUntilKnown(known.id, this.#chance.hits(0.7) ? GO : 'noise');
+  }
+
+  /** Sends a signal, and repeats it under its key until the answer is known. */
+  async #signalUntilKnown(jobId: string, name: string): Promise<void> {
+    this.#sequence += 1;
+    const idempotencyKey = `signal-${this.#sequence}`;
+    const request = { id: jobId, name, payload: payload({ by: idempotencyKey }), idempotencyKey };
+    // Sometimes once more than is needed: that is the same signal.
+    let extra = this.#chance.hits(0.2) ? 1 : 0;
+    for (let tries = 0; tries < POST_TRIES; tries += 1) {
+      const answer = await this.#call('signalJob', request);
+      if (answer.kind === 'ok') {
+        this.#acknowledgeSignal(idempotencyKey, { jobId, name, seq: readSeq(answer.response) });
+        if (extra === 0) return;
+        extra -= 1;
+      } else if (answer.kind === 'refused' && !PASSING.has(answer.code)) return;
+      await this.#options.world.sleep(this.#chance.between(10, 800));
+    }
+  }
+
+  #acknowledgeSignal(key: string, signal: AcknowledgedSignal): void {
+    const { history } = this.#options;
+    const known = this.signals.get(key);
+    if (known && known.seq !== signal.seq) {
+      history.violate('S', `${key} was signal ${known.seq}, and then ${signal.seq}`);
+    }
+    if (!known) history.count('signals acknowledged');
+    this.signals.set(key, signal);
   }
 
   async #revive(): Promise<void> {
@@ -292,6 +365,13 @@ function readId(response: unknown): string {
   const id = typeof response === 'object' && response && 'id' in response ? response.id : undefined;
   if (typeof id !== 'string') throw new Error('the server acknowledged a post without an id');
   return id;
+}
+
+function readSeq(response: unknown): number {
+  const seq =
+    typeof response === 'object' && response && 'seq' in response ? response.seq : undefined;
+  if (typeof seq !== 'number') throw new Error('the server acknowledged a signal without a number');
+  return seq;
 }
 
 function payload(value: unknown): { contentType: string; data: Uint8Array } {

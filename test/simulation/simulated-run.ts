@@ -1,6 +1,6 @@
 // One simulated world from its first event to its last: storms, nights without any process, then
 // calm, in which everything that was acknowledged has to come to its end, and takeovers are timed.
-import { isFinal } from '@holdfast/core';
+import { isFinal, type JobState } from '@holdfast/core';
 import { FaultSchedule } from './fault-schedule.ts';
 import { History, type Violation } from './history.ts';
 import type { Tamper } from './planted-bugs.ts';
@@ -198,6 +198,29 @@ class SimulatedRun {
       if (!this.#fleet.witness.jobs.get(id)?.spec)
         this.#history.violate('G1', `${key}: job ${id} was never stored`);
     }
+    this.#checkSignals();
+  }
+
+  /** What was acknowledged is there, for as long as its job is. */
+  #checkSignals(): void {
+    for (const [key, { jobId, seq, name }] of this.#producer.signals) {
+      const job = this.#fleet.witness.jobs.get(jobId);
+      if (job?.isGone || job?.signals.get(seq) === name) continue;
+      this.#history.violate('S', `${key}: signal ${seq} of job ${jobId} is not there`);
+    }
+  }
+
+  /** Jobs that go on only when somebody wants them to. */
+  #held(): { readonly suspended: readonly string[]; readonly waiting: readonly string[] } {
+    const unfinished = this.#fleet.witness.unfinished();
+    const idsOf = (kind: JobState): readonly string[] =>
+      unfinished.filter(({ status }) => status?.phase.kind === kind).map(({ id }) => id);
+    return { suspended: idsOf('suspended'), waiting: idsOf('waiting') };
+  }
+
+  #isAnyHeld(): boolean {
+    const { suspended, waiting } = this.#held();
+    return suspended.length + waiting.length > 0;
   }
 
   /** G1. */
@@ -218,13 +241,16 @@ class SimulatedRun {
     let left = Number.POSITIVE_INFINITY;
     let waits = 0;
     while (!this.#isBroken && !this.#isAllDone()) {
+      const isAnyHeld = this.#isAnyHeld();
+      if (isAnyHeld) await this.#drive(this.#producer.letGoOn(this.#held()), 60_000);
       const unfinished = witness.unfinished();
-      const isWaiting = unfinished.some(({ status }) => status?.phase.kind === 'scheduled');
+      const isWaiting =
+        isAnyHeld || unfinished.some(({ status }) => status?.phase.kind === 'scheduled');
       if (unfinished.length >= left && !isWaiting) return;
       waits = unfinished.length < left ? 0 : waits + 1;
       if (waits > MAX_WAITS) return;
       left = unfinished.length;
-      await this.#pass(CALM_MS, () => this.#isAllDone());
+      await this.#pass(CALM_MS, () => this.#isAllDone() || this.#isAnyHeld());
     }
   }
 

@@ -55,6 +55,7 @@ describe('simulation', () => {
     { bug: 'fence-guard', promises: ['G2', 'G3', 'G4'] },
     { bug: 'index-write', promises: ['G7'] },
     { bug: 'keep-alive', promises: ['G2', 'G3', 'G4'] },
+    { bug: 'control-guard', promises: ['states', 'S'] },
     { bug: 'claim-guard', promises: ['G2'] },
   ])(
     'the planted bug $bug is found',
@@ -67,7 +68,7 @@ describe('simulation', () => {
   );
 
   it('no planted bug goes without its test', () => {
-    const tested = ['fence-guard', 'index-write', 'keep-alive', 'claim-guard'];
+    const tested = ['fence-guard', 'index-write', 'keep-alive', 'control-guard', 'claim-guard'];
     expect(Object.keys(PLANTED_BUGS)).toEqual(tested);
   });
 });

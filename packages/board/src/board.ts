@@ -12,6 +12,7 @@
 import type { Coord, Session } from '@holdfast/coord';
 import {
   type Clock,
+  isFinal,
   type JobId,
   type JobStatus,
   type Logger,
@@ -26,9 +27,11 @@ import { type DoctorReport, examineBoard } from './doctor.ts';
 import { askToDrain, expelWorker, joinFleet, listLiveWorkers, pageOfWorkers } from './fleet.ts';
 import type { FlowRecord, FlowView } from './flow-record.ts';
 import { pageOfFlows, registerFlow, viewFlow } from './flow-registry.ts';
-import { cancelJob, reviveJob } from './job-control.ts';
+import { type CancelOptions, cancelJob, reviveJob } from './job-control.ts';
 import { listJobs } from './job-listing.ts';
 import { readJobView } from './job-reader.ts';
+import { type NewSignal, type SignalResult, signalJob } from './job-signals.ts';
+import { resumeJob, suspendJob } from './job-suspension.ts';
 import type { JobPage, JobQuery, JobView } from './job-view.ts';
 import { watchJob } from './job-watch.ts';
 import { PROBE_KEY } from './keys.ts';
@@ -105,12 +108,54 @@ export class Board {
   /**
    * Cancels a job: at once when it waits; when it runs, its worker is told, and from then on it can
    * only end CANCELLED, even if the worker dies. Returns the status after the request. Cancelling a
-   * cancelled job changes nothing. What tasks have done is not reverted.
+   * cancelled job changes nothing.
    *
-   * Throws NotFoundError, or FailedPreconditionError when the job is final otherwise.
+   * With `revert`, what tasks have done is reverted first, however many attempts that takes; a job
+   * that isn't running and has something to revert becomes READY for that. A cancel without revert
+   * stops one with it. Where too many attempts are lost, or the total deadline passes, the job ends
+   * CANCELLED with that failure.
+   *
+   * Throws NotFoundError, or FailedPreconditionError when the job is final otherwise, or is to be
+   * reverted although it was cancelled without.
    */
-  async cancel(id: JobId, options: { readonly reason: string }): Promise<JobStatus> {
-    return await cancelJob(this.parts, id, options.reason);
+  async cancel(id: JobId, options: CancelOptions): Promise<JobStatus> {
+    return await cancelJob(this.parts, id, options);
+  }
+
+  /**
+   * Suspends a job: at once when it doesn't run; when it runs, its worker is told to start no further
+   * task, and once those that run have ended it is SUSPENDED, or final if that was all. This holds
+   * also if the worker dies. Returns the status after the request. Suspending a suspended job changes
+   * nothing. Deadlines go on, and signals are kept for it.
+   *
+   * Throws NotFoundError; FailedPreconditionError when the job is final or is being cancelled.
+   */
+  async suspend(id: JobId, options: { readonly reason: string }): Promise<JobStatus> {
+    return await suspendJob(this.parts, id, options.reason);
+  }
+
+  /**
+   * Lets a suspended job go on: it becomes READY ahead of new jobs, or SCHEDULED again when it was
+   * scheduled for a time that is still to come. One that runs and has not stopped yet is to stop no
+   * more. Changes nothing for a job that isn't suspended. Returns the status after the request.
+   *
+   * Throws NotFoundError; FailedPreconditionError when the job is final.
+   */
+  async resume(id: JobId): Promise<JobStatus> {
+    return await resumeJob(this.parts, id);
+  }
+
+  /**
+   * Sends a signal to a job, under the next number. A job that waits becomes READY by it; every
+   * attempt gets all signals of its job, and those that come while it runs. A repeat under the same
+   * idempotency key gives the number of the first one, also when the job has ended since.
+   *
+   * Throws NotFoundError; FailedPreconditionError when the job is final; AlreadyExistsError when the
+   * key belongs to another signal of the job; RESOURCE_EXHAUSTED beyond `LIMITS.signalsPerJob` or
+   * `LIMITS.signalBytesPerJob`.
+   */
+  async signal(id: JobId, signal: NewSignal): Promise<SignalResult> {
+    return await signalJob(this.parts, id, signal);
   }
 
   /**
@@ -182,8 +227,8 @@ export class Board {
 
   async #withReason(view: JobView): Promise<JobView> {
     const { kind } = view.status.phase;
-    if (kind !== 'ready' && kind !== 'scheduled') return view;
-    const live = await listLiveWorkers(this.parts.coord);
+    if (kind === 'running' || isFinal(kind)) return view;
+    const live = kind === 'ready' ? await listLiveWorkers(this.parts.coord) : [];
     return { ...view, waitingReason: waitingReason(view.spec, view.status, live) };
   }
 }

@@ -1,13 +1,13 @@
 import type { Version } from '@holdfast/coord';
-import type { AtomRecord, JobSpec, JobStatus } from '@holdfast/core';
-import type { JobControl } from './job-view.ts';
+import type { AtomRecord, JobSignal, JobSpec, JobStatus } from '@holdfast/core';
+import type { VersionedControl } from './job-reader.ts';
 
 /**
  * The right to run one attempt of a job. It holds as long as the job's status record has the version
  * `fence`, or one that the attempt itself has moved it to; every write of the attempt is guarded by
  * that, and by nothing else.
  */
-export interface Claim {
+export interface Claim extends VersionedControl {
   readonly spec: JobSpec;
   /** The status as this claim wrote it: running, by this worker. */
   readonly status: JobStatus;
@@ -15,6 +15,6 @@ export interface Claim {
   readonly fence: Version;
   /** Checkpoints left by earlier attempts. */
   readonly atoms: readonly AtomRecord[];
-  /** Set when the job was already to be cancelled when it was claimed. */
-  readonly control?: JobControl | undefined;
+  /** What the job had received by then, by number. */
+  readonly signals: readonly JobSignal[];
 }

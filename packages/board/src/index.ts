@@ -1,4 +1,4 @@
-export type { AttemptEnded } from './attempt-writes.ts';
+export type { AttemptEnded } from './attempt-end.ts';
 export type { BoardOptions } from './board.ts';
 export { Board } from './board.ts';
 export type { BoardParts } from './board-parts.ts';
@@ -7,8 +7,10 @@ export { Caretaker, LEADER_TTL_MS } from './caretaker.ts';
 export type { Claim } from './claim.ts';
 export type { DoctorProblem, DoctorReport } from './doctor.ts';
 export type { FlowEdgeRecord, FlowNodeRecord, FlowRecord, FlowView } from './flow-record.ts';
-export type { JobControl, JobPage, JobQuery, JobView } from './job-view.ts';
-export type { Inbox, Member } from './member.ts';
+export type { CancelOptions } from './job-control.ts';
+export type { NewSignal, SignalResult } from './job-signals.ts';
+export type { JobControl, JobPage, JobQuery, JobView, JobWish } from './job-view.ts';
+export type { Inbox, JobNews, Member } from './member.ts';
 export { MAX_CLAIMS_AT_ONCE, RECONCILE_MS, YIELD_MS } from './member.ts';
 export type { NewJob, PostResult } from './new-job.ts';
 export type { BoardObserver, Takeover } from './observer.ts';

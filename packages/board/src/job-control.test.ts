@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import type { Board } from './board.ts';
 import type { Claim } from './claim.ts';
 import { takeOverMember } from './takeover.ts';
-import { newJob, postedId, successAtom, TestFleet, type TestMember } from './test-fleet.fixture.ts';
+import {
+  beforeCommits,
+  newJob,
+  postedId,
+  successAtom,
+  TestFleet,
+  type TestMember,
+} from './test-fleet.fixture.ts';
+import { expireWaitingJobs } from './time-sweeps.ts';
 
 const output = encodeJson({ done: true });
 
@@ -47,7 +55,7 @@ describe('cancel', () => {
     await member.readInbox((inbox) => read.push(inbox));
     await member.readInbox((inbox) => read.push(inbox));
     expect(read).toEqual([
-      { cancel: [expect.objectContaining({ jobId: id, attempt: 1 })], drain: false },
+      { news: [expect.objectContaining({ jobId: id, attempt: 1 })], drain: false },
     ]);
     // Asking again tells the worker again.
     await board.cancel(id, { reason: 'stop' });
@@ -98,6 +106,171 @@ describe('cancel', () => {
     await expect(board.cancel(unknown, { reason: '' })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
+  });
+});
+
+describe('cancel with revert', () => {
+  it('a job that never began is cancelled at once', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    const [posted] = await board.post([newJob()]);
+    const status = await board.cancel(postedId(posted), { reason: 'no', revert: true });
+    expect(status.phase.kind).toBe('cancelled');
+    expect(await board.cancel(postedId(posted), { reason: 'no', revert: true })).toEqual(status);
+  });
+
+  it('a running job’s worker is told, and its job ends cancelled once it was reverted', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    expect((await board.cancel(id, { reason: 'no', revert: true })).phase.kind).toBe('running');
+    const { control } = await member.readNews(claim, { after: 0 });
+    expect(control).toMatchObject({ wish: 'cancelWithRevert', reason: 'no' });
+    const failure = toFailure(new Error('could not be undone'));
+    expect(await member.cancelled(claim, { atoms: [], reason: 'no', failure })).toBe('cancelled');
+    expect((await board.getJob(id))?.status.phase).toMatchObject({ kind: 'cancelled', failure });
+  });
+
+  it.each(['succeed', 'wait', 'suspended', 'release', 'retryLater'] as const)(
+    'an attempt that did not know of it ends by handing the job on: %s',
+    async (what) => {
+      await using fleet = new TestFleet();
+      const { board, member, id, claim } = await runningJob(fleet);
+      await board.cancel(id, { reason: 'no', revert: true });
+      const atoms = [successAtom('a')];
+      const ended = await {
+        succeed: () => member.succeed(claim, { atoms, output }),
+        wait: () => member.wait(claim, { atoms, signalsSeen: 0, reason: 'x' }),
+        suspended: () => member.suspended(claim, { atoms }),
+        release: () => member.release(claim, { atoms, reason: 'x' }),
+        retryLater: () => member.retryLater(claim, { atoms, runAtUnixMs: 9e12, reason: 'x' }),
+      }[what]();
+      expect(ended).toBe('ready');
+      const [again] = await member.claim({ limit: 1 });
+      expect(again).toMatchObject({
+        control: { wish: 'cancelWithRevert' },
+        atoms: [{ name: 'a' }],
+      });
+    },
+  );
+
+  it('a flow that failed by itself meanwhile has been reverted, so its job is cancelled', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    await board.cancel(id, { reason: 'no', revert: true });
+    const failure = toFailure(new Error('x'));
+    expect(await member.fail(claim, { atoms: [], failure })).toBe('cancelled');
+  });
+
+  it('a revert that is to be tried later is', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    await board.cancel(id, { reason: 'no', revert: true });
+    const end = { atoms: [], runAtUnixMs: 9e12, reason: 'x', reverts: true };
+    expect(await member.retryLater(claim, end)).toBe('scheduled');
+    expect((await board.cancel(id, { reason: 'no', revert: true })).phase.kind).toBe('scheduled');
+  });
+
+  it.each(['ready', 'waiting', 'scheduled', 'suspended'] as const)(
+    'a job that is %s and has done something is put up for a worker to revert it',
+    async (state) => {
+      await using fleet = new TestFleet();
+      const { board, member, id, claim } = await runningJob(fleet);
+      const atoms = [successAtom('a')];
+      if (state === 'ready') await member.release(claim, { atoms, reason: 'x' });
+      if (state === 'waiting') await member.wait(claim, { atoms, signalsSeen: 0, reason: 'x' });
+      if (state === 'scheduled')
+        await member.retryLater(claim, { atoms, runAtUnixMs: 9e12, reason: 'x' });
+      if (state === 'suspended') {
+        await board.suspend(id, { reason: '' });
+        await member.suspended(claim, { atoms });
+      }
+      expect((await board.getJob(id))?.status.phase.kind).toBe(state);
+      const status = await board.cancel(id, { reason: 'no', revert: true });
+      expect(status.phase.kind).toBe('ready');
+      expect(await board.cancel(id, { reason: 'no', revert: true })).toEqual(status);
+      await expect(board.suspend(id, { reason: '' })).rejects.toMatchObject({
+        code: 'FAILED_PRECONDITION',
+      });
+      const [again] = await member.claim({ limit: 1 });
+      expect(again?.control?.wish).toBe('cancelWithRevert');
+      expect((await board.doctor({ repair: false })).problems).toEqual([]);
+    },
+  );
+
+  it('a ready job is not claimed by who has not seen it', async () => {
+    await using fleet = new TestFleet();
+    let hook = async (): Promise<void> => undefined;
+    const board = await fleet.openBoard({}, (coord) =>
+      beforeCommits(coord, async (commit) => {
+        if (commit.write.some(({ key }) => key.startsWith('claims/'))) await hook();
+      }),
+    );
+    const [posted] = await board.post([newJob()]);
+    const { member } = await fleet.joinMember(board);
+    const [claim] = await member.claim({ limit: 1 });
+    if (!claim) throw new Error('nothing to claim');
+    await member.release(claim, { atoms: [successAtom('a')], reason: 'x' });
+    hook = async () => {
+      hook = async () => undefined;
+      await board.cancel(postedId(posted), { reason: 'no', revert: true });
+    };
+    expect(await member.claim({ limit: 1 })).toEqual([]);
+    expect((await member.claim({ limit: 1 }))[0]?.control?.wish).toBe('cancelWithRevert');
+  });
+
+  it('the next attempt goes on with it when the worker dies', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, die } = await runningJob(fleet);
+    await board.cancel(id, { reason: 'no', revert: true });
+    await die();
+    await takeOverMember(board.parts, member.id);
+    const heir = await fleet.joinMember(board);
+    const [again] = await heir.member.claim({ limit: 1 });
+    expect(again).toMatchObject({ control: { wish: 'cancelWithRevert' }, status: { attempt: 2 } });
+  });
+
+  it('a job that takes down its workers while it is reverted ends cancelled, with that failure', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    const [posted] = await board.post([newJob({ maxAttempts: 1 })]);
+    const { member, die } = await fleet.joinMember(board);
+    await member.claim({ limit: 1 });
+    await board.cancel(postedId(posted), { reason: 'no', revert: true });
+    await die();
+    await takeOverMember(board.parts, member.id);
+    expect((await board.getJob(postedId(posted)))?.status.phase).toMatchObject({
+      kind: 'cancelled',
+      failure: { type: 'AttemptsExhausted' },
+    });
+  });
+
+  it('a job whose total deadline passes before it was reverted ends cancelled, with that failure', async () => {
+    await using fleet = new TestFleet();
+    const board = await fleet.openBoard();
+    const [posted] = await board.post([newJob({ deadlines: { totalMs: 1000 } })]);
+    const { member } = await fleet.joinMember(board);
+    const [claim] = await member.claim({ limit: 1 });
+    if (!claim) throw new Error('nothing to claim');
+    await member.release(claim, { atoms: [successAtom('a')], reason: 'x' });
+    await board.cancel(postedId(posted), { reason: 'no', revert: true });
+    await fleet.clock.advance(1000);
+    await expireWaitingJobs(board.parts, fleet.clock.nowUnixMs());
+    expect((await board.getJob(postedId(posted)))?.status.phase).toMatchObject({
+      kind: 'cancelled',
+      failure: { type: 'DeadlineExceeded' },
+    });
+  });
+
+  it('a cancel without revert stops one with it, and not the other way round', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    await board.cancel(id, { reason: 'no', revert: true });
+    await board.cancel(id, { reason: 'enough' });
+    const refused = { code: 'FAILED_PRECONDITION', message: expect.stringContaining(id) };
+    await expect(board.cancel(id, { reason: 'no', revert: true })).rejects.toMatchObject(refused);
+    expect(await member.release(claim, { atoms: [], reason: 'x' })).toBe('cancelled');
+    await expect(board.cancel(id, { reason: 'no', revert: true })).rejects.toMatchObject(refused);
+    expect((await board.cancel(id, { reason: 'again' })).phase.kind).toBe('cancelled');
   });
 });
 

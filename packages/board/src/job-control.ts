@@ -1,87 +1,123 @@
-// What operators want of a job: cancel and revive. Each is one commit, guarded by the status being
-// as read, and tried again from a fresh read when the job moved meanwhile.
+// What operators want of a job: cancel and revive.
 
-import type { Coord, Guard, Write } from '@holdfast/coord';
+import type { Coord, Write } from '@holdfast/coord';
 import {
   type AtomRecord,
-  type Clock,
   FailedPreconditionError,
   isFinal,
   type JobId,
   type JobStatus,
-  NotFoundError,
   type TaskState,
   transitionJob,
-  UnavailableError,
   type WorkerId,
 } from '@holdfast/core';
-import { encodeAtom, encodeJobControl } from '@holdfast/wire';
-import { type JobRecords, readAtoms, readJob } from './job-reader.ts';
-import { atomKey, controlKey, inboxCancelKey } from './keys.ts';
-import type { BoardObserver } from './observer.ts';
-import type { ReadyBuckets } from './ready-buckets.ts';
-import { statusGuard, transitionWrites } from './transition.ts';
+import { encodeAtom } from '@holdfast/wire';
+import {
+  commitDecision,
+  controlWrite,
+  decideOnJob,
+  type JobDecisionParts,
+  newsWrite,
+} from './job-decision.ts';
+import { type JobRecords, readAtoms } from './job-reader.ts';
+import type { JobControl } from './job-view.ts';
+import { atomKey, atomsPrefix } from './keys.ts';
+import { statusGuard } from './transition.ts';
 
-/** How often a request is tried on a job that keeps moving. */
-const MAX_TRIES = 50;
-
-const NOTHING = new Uint8Array(0);
-
-export interface JobControlParts {
-  readonly coord: Coord;
-  readonly clock: Clock;
-  readonly buckets: ReadyBuckets;
-  readonly observer: BoardObserver;
+/** How a job is to be cancelled. */
+export interface CancelOptions {
+  /** For people; may be empty. */
+  readonly reason: string;
+  /** Whether what its tasks have done is reverted first. Default: false. */
+  readonly revert?: boolean | undefined;
 }
 
 /** Cancels a job; see `Board.cancel`. */
 export async function cancelJob(
-  parts: JobControlParts,
+  parts: JobDecisionParts,
   id: JobId,
-  reason: string,
+  options: CancelOptions,
 ): Promise<JobStatus> {
+  const { reason, revert = false } = options;
   return await decideOnJob(parts, id, async (job) => {
     const { phase } = job.status;
-    if (phase.kind === 'cancelled') return job.status;
-    if (isFinal(phase.kind)) {
+    if (phase.kind !== 'cancelled' && isFinal(phase.kind)) {
       throw new FailedPreconditionError(
         `job ${id} is ${phase.kind} already and can't be cancelled`,
-        {
-          ids: { jobId: id },
-        },
+        { ids: { jobId: id } },
       );
     }
-    if (phase.kind === 'running')
-      return await askToCancel(parts, job, { worker: phase.worker, reason });
-    return await cancelWaiting(parts, job, reason);
+    if (revert) refuseLateRevert(job);
+    if (phase.kind === 'cancelled') return job.status;
+    const request: Request = {
+      wish: revert ? 'cancelWithRevert' : 'cancel',
+      reason,
+      requestedAtUnixMs: parts.clock.nowUnixMs(),
+    };
+    if (phase.kind === 'running') {
+      return await askToCancel(parts, job, { request, worker: phase.worker });
+    }
+    if (revert && job.control?.wish === 'cancelWithRevert') return job.status;
+    return revert && (await hasCheckpoints(parts.coord, job))
+      ? await putUpForRevert(parts, job, request)
+      : await cancelAtOnce(parts, job, request);
   });
 }
 
-/** A job that waits is cancelled at once. */
-async function cancelWaiting(
-  parts: JobControlParts,
+type Request = Pick<JobControl, 'wish' | 'reason' | 'requestedAtUnixMs'>;
+
+/** Tasks that were told to stop, with nothing to be reverted, are not called again for a revert. */
+function refuseLateRevert({ control, status }: JobRecords): void {
+  if (control?.wish !== 'cancel') return;
+  const is = status.phase.kind === 'cancelled' ? 'is' : 'is being';
+  throw new FailedPreconditionError(
+    `job ${status.id} ${is} cancelled without revert; once it has ended, revive it and cancel it with revert`,
+    { ids: { jobId: status.id } },
+  );
+}
+
+/** Whether there is anything that a revert could be about. */
+async function hasCheckpoints(coord: Coord, { status }: JobRecords): Promise<boolean> {
+  if (status.attempt === 0) return false;
+  return (await coord.list({ prefix: atomsPrefix(status.id), limit: 1 })).entries.length > 0;
+}
+
+/** A job that isn't running, and has nothing to revert, is cancelled at once. */
+async function cancelAtOnce(
+  parts: JobDecisionParts,
   job: JobRecords,
-  reason: string,
+  request: Request,
 ): Promise<JobStatus | undefined> {
   const atUnixMs = parts.clock.nowUnixMs();
+  const { reason } = request;
   const after = transitionJob(job.status, { kind: 'finish', state: 'cancelled', atUnixMs, reason });
-  const result = await parts.coord.commit({
-    when: [statusGuard(job)],
-    write: [
-      ...transitionWrites(job.spec, job.status, after),
-      // Kept for its reason, and so that a cancelled job looks the same however it was cancelled.
-      controlWrite(job.spec.id, atUnixMs, reason),
-    ],
+  const committed = await commitDecision(parts, job, {
+    after,
+    // Kept for its reason, and so that a cancelled job looks the same however it was cancelled.
+    write: [controlWrite(job, job.spec.id, request)],
   });
-  if (!result.committed) return undefined;
+  if (!committed) return undefined;
   const { queue, flow, postedAtUnixMs } = job.spec;
-  parts.observer.finished?.({
-    queue,
-    flow,
-    state: 'cancelled',
-    totalMs: atUnixMs - postedAtUnixMs,
-  });
+  const totalMs = atUnixMs - postedAtUnixMs;
+  parts.observer.finished?.({ queue, flow, state: 'cancelled', totalMs });
   return after;
+}
+
+/** A job that isn't running becomes ready, for a worker to revert it. */
+async function putUpForRevert(
+  parts: JobDecisionParts,
+  job: JobRecords,
+  request: Request,
+): Promise<JobStatus | undefined> {
+  const write = [controlWrite(job, job.spec.id, request)];
+  if (job.status.phase.kind === 'ready') {
+    return await commitDecision(parts, job, { after: job.status, write });
+  }
+  const placement = await parts.buckets.place(job.spec, 'returned');
+  const atUnixMs = parts.clock.nowUnixMs();
+  const { position } = placement;
+  const after = transitionJob(job.status, { kind: 'makeReady', atUnixMs, position });
+  return await commitDecision(parts, job, { after, write, placement });
 }
 
 /**
@@ -89,27 +125,18 @@ async function cancelWaiting(
  * again tells it again.
  */
 async function askToCancel(
-  parts: JobControlParts,
+  parts: JobDecisionParts,
   job: JobRecords,
-  request: { readonly worker: WorkerId; readonly reason: string },
+  { request, worker }: { readonly request: Request; readonly worker: WorkerId },
 ): Promise<JobStatus | undefined> {
-  const result = await parts.coord.commit({
-    when: [statusGuard(job)],
-    write: [
-      controlWrite(job.spec.id, parts.clock.nowUnixMs(), request.reason),
-      { kind: 'put', key: inboxCancelKey(request.worker, job.status), value: NOTHING },
-    ],
+  return await commitDecision(parts, job, {
+    after: job.status,
+    write: [controlWrite(job, job.spec.id, request), newsWrite(parts, worker, job.status)],
   });
-  return result.committed ? job.status : undefined;
-}
-
-function controlWrite(id: JobId, requestedAtUnixMs: number, reason: string): Write {
-  const value = encodeJobControl({ cancel: true, requestedAtUnixMs, reason });
-  return { kind: 'put', key: controlKey(id), value };
 }
 
 /** Makes a dead, failed or cancelled job ready again; see `Board.revive`. */
-export async function reviveJob(parts: JobControlParts, id: JobId): Promise<JobStatus> {
+export async function reviveJob(parts: JobDecisionParts, id: JobId): Promise<JobStatus> {
   return await decideOnJob(parts, id, async (job) => {
     const state = job.status.phase.kind;
     if (!isFinal(state) || state === 'succeeded') {
@@ -132,17 +159,9 @@ export async function reviveJob(parts: JobControlParts, id: JobId): Promise<JobS
       atUnixMs: parts.clock.nowUnixMs(),
       position: placement.position,
     });
-    const when: Guard[] = [statusGuard(job), placement.guard];
-    const result = await parts.coord.commit({
-      when,
-      write: [
-        ...transitionWrites(job.spec, job.status, after),
-        { kind: 'remove', key: controlKey(id) },
-      ],
-    });
-    if (result.committed) return after;
-    if (result.failedGuard.key === placement.guard.key) parts.buckets.discard(placement.guard);
-    return undefined;
+    // What it has received stays; what was wanted of it is over.
+    const write = job.control ? [controlWrite(job, id, { wish: 'none', reason: '' })] : [];
+    return await commitDecision(parts, job, { after, write, placement });
   });
 }
 
@@ -154,15 +173,13 @@ export async function reviveJob(parts: JobControlParts, id: JobId): Promise<JobS
 async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<boolean> {
   const atoms = await readAtoms(coord, job.spec.id);
   if (atoms.some((atom) => atom.state === 'reverting')) return true;
-  const writes = atoms
-    .filter((atom) => FORGIVEN_STATES.has(atom.state))
-    .map(
-      (atom): Write => ({
-        kind: 'put',
-        key: atomKey(job.spec.id, atom.name),
-        value: encodeAtom(forgive(atom)),
-      }),
-    );
+  const writes = atoms.filter(isForgiven).map(
+    (atom): Write => ({
+      kind: 'put',
+      key: atomKey(job.spec.id, atom.name),
+      value: encodeAtom(forgive(atom)),
+    }),
+  );
   const perCommit = coord.limits.maxOpsPerCommit - 1;
   for (let from = 0; from < writes.length; from += perCommit) {
     const write = writes.slice(from, from + perCommit);
@@ -173,6 +190,11 @@ async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<boolean> {
 }
 
 const FORGIVEN_STATES: ReadonlySet<TaskState> = new Set(['failure', 'reverted', 'revertFailure']);
+
+/** A retry controller that gave up starts anew too, although it had succeeded itself. */
+function isForgiven({ state, rounds, intention }: AtomRecord): boolean {
+  return FORGIVEN_STATES.has(state) || (rounds.length > 0 && intention === 'revert');
+}
 
 /** `tries` and `revertTries` go on from where they are: they are part of idempotency keys. */
 function forgive(atom: AtomRecord): AtomRecord {
@@ -187,20 +209,6 @@ function forgive(atom: AtomRecord): AtomRecord {
     nextAtUnixMs: undefined,
     progress: 0,
     progressMessage: undefined,
+    rounds: [],
   };
-}
-
-/** Reads the job and decides; again from the start when the decision came too late (undefined). */
-async function decideOnJob(
-  parts: JobControlParts,
-  id: JobId,
-  decide: (job: JobRecords) => Promise<JobStatus | undefined>,
-): Promise<JobStatus> {
-  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    const job = await readJob(parts.coord, id);
-    if (!job) throw new NotFoundError(`there is no job ${id}`, { ids: { jobId: id } });
-    const decided = await decide(job);
-    if (decided) return decided;
-  }
-  throw new UnavailableError(`job ${id} changes too fast; try again`, { ids: { jobId: id } });
 }

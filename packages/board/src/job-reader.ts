@@ -1,23 +1,38 @@
 // Reads a job's records, all from one snapshot where it matters.
 
-import type { Coord, Entry, Key } from '@holdfast/coord';
-import type { AtomRecord, JobId, JobSpec, JobStatus } from '@holdfast/core';
+import type { Coord, Entry, Guard, Key } from '@holdfast/coord';
+import type { AtomRecord, JobId, JobSignal, JobSpec, JobStatus } from '@holdfast/core';
 import { HoldfastError, LIMITS } from '@holdfast/core';
 import {
   decodeAtom,
   decodeJobControl,
   decodeJobOutcome,
+  decodeJobSignal,
   decodeJobSpec,
   decodeJobStatus,
 } from '@holdfast/wire';
 import type { JobControl, JobView } from './job-view.ts';
-import { atomsPrefix, controlKey, outcomeKey, specKey, statusKey } from './keys.ts';
+import {
+  atomsPrefix,
+  controlKey,
+  outcomeKey,
+  signalKey,
+  signalsPrefix,
+  specKey,
+  statusKey,
+} from './keys.ts';
 import type { VersionedStatus } from './transition.ts';
 
 /** A job's spec and its status with the version that guards decisions. */
-export interface JobRecords extends VersionedStatus {
+export interface JobRecords extends VersionedStatus, VersionedControl {
   readonly spec: JobSpec;
+}
+
+/** A job's control as it was read, and what guards what is decided from it. */
+export interface VersionedControl {
+  /** Absent when nothing was asked of the job, and it has received nothing. */
   readonly control?: JobControl | undefined;
+  readonly controlGuard: Guard;
 }
 
 /**
@@ -59,6 +74,30 @@ export async function readAtoms(coord: Coord, id: JobId): Promise<readonly AtomR
   return entries.map((entry) => decodeAtom(entry.value));
 }
 
+/** The control of a job alone. */
+export async function readControl(
+  coord: Coord,
+  id: JobId,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<VersionedControl> {
+  return versionedControl(await coord.get([controlKey(id)], { signal: options.signal }), id);
+}
+
+/** The signals of a job whose numbers are greater than `after`, by number; all by default. */
+export async function readSignals(
+  coord: Coord,
+  id: JobId,
+  options: { readonly after?: number; readonly signal?: AbortSignal | undefined } = {},
+): Promise<readonly JobSignal[]> {
+  const { after = 0, signal } = options;
+  const signals: JobSignal[] = [];
+  const bounds = { after: signalKey(id, after), signal };
+  for await (const page of listPages(coord, signalsPrefix(id), bounds)) {
+    signals.push(...page.map((entry) => decodeJobSignal(entry.value)));
+  }
+  return signals;
+}
+
 /** Everything about one job but its waiting reason. */
 export async function readJobView(
   coord: Coord,
@@ -71,6 +110,8 @@ export async function readJobView(
   const records = jobRecords(entries, id);
   if (!records) return undefined;
   const outcome = entries.get(outcomeKey(id));
+  // Signals don't change and are counted in the control, so they are no part of the signature.
+  const hasSignals = (records.control?.signals ?? 0) > 0;
   const view: JobView = {
     spec: records.spec,
     status: records.status,
@@ -78,6 +119,7 @@ export async function readJobView(
     output: outcome ? decodeJobOutcome(outcome.value).output : undefined,
     control: records.control,
     waitingReason: '',
+    signals: hasSignals ? await readSignals(coord, id) : [],
   };
   const parts = [...entries.values(), ...atomEntries].map(
     (entry) => `${entry.key}@${entry.version}`,
@@ -96,12 +138,17 @@ export async function listAll(coord: Coord, prefix: string): Promise<readonly En
 export async function* listPages(
   coord: Coord,
   prefix: string,
-  bounds: { readonly after?: Key | undefined; readonly before?: Key | undefined } = {},
+  options: {
+    readonly after?: Key | undefined;
+    readonly before?: Key | undefined;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): AsyncGenerator<readonly Entry[]> {
+  const { before, signal } = options;
   const limit = Math.min(coord.limits.maxPageEntries, LIMITS.pageSizeMax);
-  let after = bounds.after;
+  let after = options.after;
   for (;;) {
-    const page = await coord.list({ prefix, after, before: bounds.before, limit });
+    const page = await coord.list({ prefix, after, before, limit }, { signal });
     if (page.entries.length > 0) yield page.entries;
     after = page.entries.at(-1)?.key;
     if (!page.more || after === undefined) return;
@@ -125,7 +172,6 @@ function tryJobRecords(
 function jobRecords(entries: ReadonlyMap<Key, Entry>, id: JobId): JobRecords | undefined {
   const spec = entries.get(specKey(id));
   const status = entries.get(statusKey(id));
-  const control = entries.get(controlKey(id));
   if (!spec && !status) return undefined;
   if (!spec || !status) {
     throw new HoldfastError(
@@ -138,7 +184,17 @@ function jobRecords(entries: ReadonlyMap<Key, Entry>, id: JobId): JobRecords | u
     spec: decodeJobSpec(spec.value),
     status: decodeJobStatus(status.value),
     version: status.version,
-    control: control ? decodeJobControl(control.value) : undefined,
+    ...versionedControl(entries, id),
+  };
+}
+
+function versionedControl(entries: ReadonlyMap<Key, Entry>, id: JobId): VersionedControl {
+  const key = controlKey(id);
+  const entry = entries.get(key);
+  if (!entry) return { control: undefined, controlGuard: { kind: 'absent', key } };
+  return {
+    control: decodeJobControl(entry.value),
+    controlGuard: { kind: 'unchanged', key, version: entry.version },
   };
 }
 

@@ -1,6 +1,10 @@
 import type { JobState, JobStatus } from '@holdfast/core';
 
-export type { JobControlFields as JobControl, JobViewFields as JobView } from '@holdfast/wire';
+export type {
+  JobControlFields as JobControl,
+  JobViewFields as JobView,
+  JobWish,
+} from '@holdfast/wire';
 
 /** Which jobs to list; what is absent matches all. */
 export interface JobQuery {

@@ -14,9 +14,25 @@ export const controlKey = (id: JobId): string => `control/${id}`;
 export const atomsPrefix = (id: JobId): string => `atoms/${id}/`;
 export const atomKey = (id: JobId, name: string): string => `atoms/${id}/${name}`;
 
+/** Digits of a signal's number in a key: more than `LIMITS.signalsPerJob` needs. */
+const SIGNAL_DIGITS = 6;
+export const signalsPrefix = (id: JobId): string => `signals/${id}/`;
+export const signalKey = (id: JobId, seq: number): string =>
+  `${signalsPrefix(id)}${String(seq).padStart(SIGNAL_DIGITS, '0')}`;
+export const signalKeysPrefix = (id: JobId): string => `signalkeys/${id}/`;
+
+/** Where an idempotency key leads to its signal. Hashed, since a user's key may hold anything. */
+export function signalIndexKey(id: JobId, idempotencyKey: string): string {
+  return `${signalKeysPrefix(id)}${hashOf(idempotencyKey)}`;
+}
+
 /** Where an idempotency key leads to its job. Hashed, since a user's key may hold anything. */
 export function idempotencyIndexKey(idempotencyKey: string): string {
-  return `keys/${createHash('sha256').update(idempotencyKey).digest('hex')}`;
+  return `keys/${hashOf(idempotencyKey)}`;
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** The jobs of one flow in one queue that wait in the same order: a lane of the ready index. */
@@ -69,20 +85,23 @@ export const workerKey = (worker: string): string => `${WORKERS_PREFIX}${worker}
 /** Outlives the session, until the worker's jobs are settled: how a dead worker is found. */
 export const memberKey = (worker: string): string => `${MEMBERS_PREFIX}${worker}`;
 export const inboxPrefix = (worker: string): string => `inbox/${worker}/`;
-export const inboxCancelKey = (
+/** `message` is unique, so that removing what was read never removes what has come since. */
+export const inboxNewsKey = (
   worker: string,
   job: { readonly id: JobId; readonly attempt: number },
-): string => `inbox/${worker}/cancel-${job.attempt}-${job.id}`;
+  message: string,
+): string => `inbox/${worker}/news-${job.attempt}-${message}-${job.id}`;
 export const inboxDrainKey = (worker: string): string => `inbox/${worker}/drain`;
 /** What a key of an inbox says. */
 export type InboxMessage =
-  | { readonly kind: 'cancel'; readonly jobId: JobId; readonly attempt: number }
+  /** The job's control record says something new. */
+  | { readonly kind: 'news'; readonly jobId: JobId; readonly attempt: number }
   | { readonly kind: 'drain' };
 
 export function parseInboxKey(key: string): InboxMessage {
   const [kind, attempt] = lastPart(key).split('-');
   if (kind === 'drain') return { kind };
-  return { kind: 'cancel', jobId: idAfterDash(key), attempt: Number(attempt) };
+  return { kind: 'news', jobId: idAfterDash(key), attempt: Number(attempt) };
 }
 
 export const flowKey = (name: string): string => `${FLOWS_PREFIX}${name}`;
@@ -129,6 +148,12 @@ export function indexKeys(spec: JobSpec, status: JobStatus): readonly string[] {
       return [readyKey(spec, phase.position, spec.id), ...deadlineKeys(spec, status)];
     case 'running':
       return [claimKey(phase.worker, spec.id)];
+    case 'waiting':
+      return phase.untilUnixMs === undefined
+        ? deadlineKeys(spec, status)
+        : [timedKey(DUE_PREFIX, phase.untilUnixMs, spec.id), ...deadlineKeys(spec, status)];
+    case 'suspended':
+      return deadlineKeys(spec, status);
     case 'succeeded':
     case 'failed':
     case 'cancelled':
@@ -140,8 +165,8 @@ export function indexKeys(spec: JobSpec, status: JobStatus): readonly string[] {
 }
 
 /**
- * When a waiting job is given up: the total deadline, or the queue deadline while it waits for its
- * first claim. Undefined when it may wait for ever.
+ * When a job that isn't running is given up: the total deadline, or the queue deadline while it waits
+ * for its first claim. Undefined when it may wait for ever.
  */
 export function waitingDeadlineUnixMs(spec: JobSpec, status: JobStatus): number | undefined {
   const { queueMs, totalMs } = spec.deadlines;

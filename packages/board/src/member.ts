@@ -15,6 +15,7 @@ import {
   type Failure,
   fromUnknown,
   type JobId,
+  type JobSignal,
   jitter,
   type Logger,
   type Payload,
@@ -25,17 +26,20 @@ import {
   type WorkerId,
 } from '@holdfast/core';
 import { encodeWorker } from '@holdfast/wire';
+import { type AttemptEnded, type AttemptEnding, endAttempt } from './attempt-end.ts';
 import { AttemptFences } from './attempt-fence.ts';
-import {
-  type AttemptEnded,
-  type AttemptEnding,
-  type AttemptParts,
-  endAttempt,
-  writeCheckpoint,
-} from './attempt-writes.ts';
+import { type AttemptParts, writeCheckpoint } from './attempt-writes.ts';
 import type { Claim } from './claim.ts';
 import { listLiveWorkers, removeMember } from './fleet.ts';
-import { type JobRecords, listAll, readAtoms, readJobs } from './job-reader.ts';
+import {
+  type JobRecords,
+  listAll,
+  readAtoms,
+  readControl,
+  readJobs,
+  readSignals,
+} from './job-reader.ts';
+import type { JobControl } from './job-view.ts';
 import {
   claimsPrefix,
   inboxPrefix,
@@ -80,10 +84,17 @@ export interface MemberParts extends Omit<AttemptParts, 'fences'> {
 
 /** What was put into a member's inbox. */
 export interface Inbox {
-  /** Attempts of this member that are to be cancelled. */
-  readonly cancel: readonly { readonly jobId: JobId; readonly attempt: number }[];
+  /** Attempts of this member of whose jobs something was asked, or which were told something. */
+  readonly news: readonly { readonly jobId: JobId; readonly attempt: number }[];
   /** The member is to drain. */
   readonly drain: boolean;
+}
+
+/** What the outside wants of a job that runs, and has told it. */
+export interface JobNews {
+  readonly control: JobControl | undefined;
+  /** Those that were not known yet, by number. */
+  readonly signals: readonly JobSignal[];
 }
 
 /** A member of the fleet, from `Board.join`. */
@@ -148,8 +159,8 @@ export class Member {
     const claims: Claim[] = [];
     for (const job of (await readJobs(coord, unknown)).values()) {
       if (job.status.phase.kind !== 'running' || job.status.phase.worker !== this.id) continue;
-      const { spec, status, version, control } = job;
-      claims.push(await this.#withAtoms({ spec, status, fence: version, control }));
+      const { version, ...records } = job;
+      claims.push(await this.#complete({ ...records, fence: version }));
     }
     for (const claim of claims) this.#held.set(claim.spec.id, claim.fence);
     this.#reconcileAtMs = clock.monotonicMs() + RECONCILE_MS;
@@ -182,13 +193,25 @@ export class Member {
     if (entries.length === 0) return;
     const messages = entries.map((entry) => parseInboxKey(entry.key));
     act({
-      cancel: messages.flatMap((message) => (message.kind === 'cancel' ? [message] : [])),
+      news: messages.flatMap((message) => (message.kind === 'news' ? [message] : [])),
       drain: messages.some((message) => message.kind === 'drain'),
     });
     await coord.commit({
       when: [],
       write: entries.map((entry) => ({ kind: 'remove', key: entry.key })),
     });
+  }
+
+  /** What is wanted of the job by now, and what it has received after signal number `after`. */
+  async readNews(
+    claim: Claim,
+    options: { readonly after: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<JobNews> {
+    const { coord } = this.#parts;
+    const { id } = claim.spec;
+    const { control } = await readControl(coord, id, options);
+    const isMore = (control?.signals ?? 0) > options.after;
+    return { control, signals: isMore ? await readSignals(coord, id, options) : [] };
   }
 
   /** Checkpoints tasks. Throws ClaimLostError when the claim no longer holds. Harmless to repeat. */
@@ -225,27 +248,67 @@ export class Member {
     return await this.#end(claim, { kind: 'fail', ...end });
   }
 
-  /** Ends the attempt: CANCELLED. */
+  /** Ends the attempt: CANCELLED. `failure`: what kept the job from being reverted to the end. */
   async cancelled(
     claim: Claim,
-    end: { readonly atoms: readonly AtomRecord[]; readonly reason: string },
+    end: {
+      readonly atoms: readonly AtomRecord[];
+      readonly reason: string;
+      readonly failure?: Failure | undefined;
+    },
   ): Promise<AttemptEnded> {
     return await this.#end(claim, { kind: 'cancel', ...end });
   }
 
-  /** Ends the attempt: SCHEDULED for `runAtUnixMs`, or CANCELLED where a cancel came before. */
+  /**
+   * Ends the attempt: SCHEDULED for `runAtUnixMs`, or CANCELLED where a cancel came before, SUSPENDED
+   * where a suspend did. READY where a cancel with revert came before, unless the run `reverts`.
+   */
   async retryLater(
     claim: Claim,
     end: {
       readonly atoms: readonly AtomRecord[];
       readonly runAtUnixMs: number;
       readonly reason: string;
+      /** It is a revert that was asked for which is to be tried later. Default: false. */
+      readonly reverts?: boolean | undefined;
     },
   ): Promise<AttemptEnded> {
     return await this.#end(claim, { kind: 'retryLater', ...end });
   }
 
-  /** Hands the job back: READY ahead of new jobs, or CANCELLED where a cancel came before. */
+  /**
+   * Ends the attempt: WAITING for a signal, or until `untilUnixMs` where that is given; READY at once
+   * where a signal has come that the attempt had not seen. CANCELLED or SUSPENDED like `retryLater`.
+   */
+  async wait(
+    claim: Claim,
+    end: {
+      readonly atoms: readonly AtomRecord[];
+      readonly untilUnixMs?: number | undefined;
+      /** The number of the last signal that the attempt knew of; 0 for none. */
+      readonly signalsSeen: number;
+      readonly reason: string;
+    },
+  ): Promise<AttemptEnded> {
+    return await this.#end(claim, { kind: 'wait', ...end });
+  }
+
+  /**
+   * Ends the attempt as its job's suspend asked: SUSPENDED, or READY where that was taken back, or
+   * where a cancel with revert came before; CANCELLED where one without did.
+   */
+  async suspended(
+    claim: Claim,
+    end: { readonly atoms: readonly AtomRecord[] },
+  ): Promise<AttemptEnded> {
+    return await this.#end(claim, { kind: 'suspend', reason: '', ...end });
+  }
+
+  /**
+   * Hands the job back: READY ahead of new jobs, or CANCELLED where a cancel came before, SUSPENDED
+   * where a suspend did.
+   */
   async release(
     claim: Claim,
     end: { readonly atoms: readonly AtomRecord[]; readonly reason: string },
@@ -321,8 +384,8 @@ export class Member {
       }
       observer.claimed?.({ queue: job.spec.queue, flow: job.spec.flow, waitedMs });
       const fence = result.versionOf(statusGuard(job).key);
-      const { spec, control } = job;
-      const claim = await this.#withAtoms({ spec, status, fence, control });
+      const { spec, control, controlGuard } = job;
+      const claim = await this.#complete({ spec, status, fence, control, controlGuard });
       this.#held.set(spec.id, fence); // Only now: a claim that can't be handed out is one to look up (K2).
       return claim;
     } catch (error) {
@@ -336,10 +399,17 @@ export class Member {
     }
   }
 
-  /** What earlier attempts checkpointed. A first attempt has nothing to read. */
-  async #withAtoms(claim: Omit<Claim, 'atoms'>): Promise<Claim> {
+  /** Adds what earlier attempts checkpointed, and what the job received; mostly there is nothing to read. */
+  async #complete(claim: Omit<Claim, 'atoms' | 'signals'>): Promise<Claim> {
+    const { coord } = this.#parts;
+    const { id } = claim.spec;
     const isFirst = claim.status.attempt === 1;
-    return { ...claim, atoms: isFirst ? [] : await readAtoms(this.#parts.coord, claim.spec.id) };
+    const hasSignals = (claim.control?.signals ?? 0) > 0;
+    const [atoms, signals] = await Promise.all([
+      isFirst ? [] : readAtoms(coord, id),
+      hasSignals ? readSignals(coord, id) : [],
+    ]);
+    return { ...claim, atoms, signals };
   }
 
   /** Runs one write about a claim, and notes when the claim is over by it. */

@@ -9,7 +9,7 @@ export interface Takeover {
   /** The job's history, oldest first; the lost attempt is its last. */
   readonly attempts: readonly AttemptRecord[];
   /** What became of the job. */
-  readonly outcome: 'ready' | 'dead' | 'cancelled' | 'failed';
+  readonly outcome: 'ready' | 'suspended' | 'dead' | 'cancelled' | 'failed';
 }
 
 /**

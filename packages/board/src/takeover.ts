@@ -5,7 +5,10 @@
 //       the worker's session key being absent. The status version moves, so the lost attempt's fence
 //       holds nothing any more (G2).
 //   T2. A job that has lost too many attempts is set aside as dead (G9); one that was to be cancelled
-//       ends cancelled; one whose time is up ends failed.
+//       ends cancelled; one whose time is up ends failed; one that was to be suspended is. One that is
+//       to be cancelled with revert goes on reverting, and ends cancelled where it can't.
+//   T3. The commit guards on the job's control being as read: what is asked after that is honoured by
+//       the next look at the job, not overlooked.
 
 import type { Coord, Guard } from '@holdfast/coord';
 import {
@@ -22,8 +25,9 @@ import {
   type WorkerId,
 } from '@holdfast/core';
 import { removeMember } from './fleet.ts';
+import { controlWrite } from './job-decision.ts';
 import { type JobRecords, readJobs } from './job-reader.ts';
-import { claimsPrefix, controlKey, lastPart, workerKey } from './keys.ts';
+import { claimsPrefix, lastPart, workerKey } from './keys.ts';
 import type { BoardObserver, Takeover } from './observer.ts';
 import { actOnJob, passOver } from './one-by-one.ts';
 import type { ReadyBuckets } from './ready-buckets.ts';
@@ -81,14 +85,17 @@ async function takeOverJob(
     position: placement?.position,
   });
   const after = transitionJob(job.status, event);
-  const when: Guard[] = [statusGuard(job), { kind: 'absent', key: workerKey(worker) }]; // T1
+  const when: Guard[] = [
+    statusGuard(job), // T1
+    { kind: 'absent', key: workerKey(worker) },
+    job.controlGuard, // T3
+  ];
   if (placement) when.push(placement.guard);
-  // A cancel that came after our read is honoured by the next look at this job, not overlooked.
-  if (!job.control) when.push({ kind: 'absent', key: controlKey(job.spec.id) });
-  const result = await parts.coord.commit({
-    when,
-    write: transitionWrites(job.spec, job.status, after),
-  });
+  const write = [...transitionWrites(job.spec, job.status, after)];
+  // The wish has taken effect.
+  if (after.phase.kind === 'suspended')
+    write.push(controlWrite(job, job.spec.id, { wish: 'none', reason: '' }));
+  const result = await parts.coord.commit({ when, write });
   if (result.committed) {
     reportTakeover(parts.observer, job.spec, after);
     return true;
@@ -98,14 +105,34 @@ async function takeOverJob(
   return false;
 }
 
-interface Verdict {
+interface FinalVerdict {
   readonly state: 'dead' | 'cancelled' | 'failed';
   readonly failure?: Failure | undefined;
 }
 
-/** T2: why a lost job isn't to run again; undefined when it is. */
+type Verdict = FinalVerdict | { readonly state: 'suspended'; readonly suspendReason: string };
+
+/** T2: why a lost job isn't to run again, or not yet; undefined when it is. */
 function judgeLoss(job: JobRecords, nowUnixMs: number): Verdict | undefined {
-  if (job.control?.cancel) return { state: 'cancelled' };
+  const { wish = 'none', reason = '' } = job.control ?? {};
+  switch (wish) {
+    case 'cancel':
+      return { state: 'cancelled' };
+    case 'cancelWithRevert': {
+      const verdict = judgeWear(job, nowUnixMs);
+      return verdict && { ...verdict, state: 'cancelled' };
+    }
+    case 'suspend':
+      return judgeWear(job, nowUnixMs) ?? { state: 'suspended', suspendReason: reason };
+    case 'none':
+      return judgeWear(job, nowUnixMs);
+    default:
+      return wish satisfies never;
+  }
+}
+
+/** Why a lost job can't run again, whatever is wanted of it. */
+function judgeWear(job: JobRecords, nowUnixMs: number): FinalVerdict | undefined {
   const { totalMs } = job.spec.deadlines;
   if (totalMs !== undefined && nowUnixMs >= job.spec.postedAtUnixMs + totalMs) {
     return { state: 'failed', failure: deadlineFailure('total', totalMs) };
@@ -141,6 +168,9 @@ function lossEvent(
 ): JobEvent {
   const reason = 'its worker crashed or lost its lease';
   const { atUnixMs, verdict, position } = facts;
+  if (verdict?.state === 'suspended') {
+    return { kind: 'loseSuspended', atUnixMs, reason, suspendReason: verdict.suspendReason };
+  }
   if (verdict) return { kind: 'loseForGood', atUnixMs, reason, ...verdict };
   assert(position, `job ${job.spec.id} becomes ready, so it has a place`);
   return { kind: 'lose', atUnixMs, reason, position };
@@ -151,7 +181,10 @@ function reportTakeover(observer: BoardObserver, spec: JobSpec, after: JobStatus
   assert(lostAttempt, `job ${spec.id} was running, so it has an attempt`);
   const { phase } = after;
   const outcome =
-    phase.kind === 'dead' || phase.kind === 'cancelled' || phase.kind === 'failed'
+    phase.kind === 'dead' ||
+    phase.kind === 'cancelled' ||
+    phase.kind === 'failed' ||
+    phase.kind === 'suspended'
       ? phase.kind
       : 'ready';
   const takeover: Takeover = {
@@ -162,8 +195,8 @@ function reportTakeover(observer: BoardObserver, spec: JobSpec, after: JobStatus
     outcome,
   };
   observer.takenOver?.(takeover);
-  if (outcome !== 'ready' && 'finishedAtUnixMs' in phase) {
+  if ('finishedAtUnixMs' in phase) {
     const totalMs = phase.finishedAtUnixMs - spec.postedAtUnixMs;
-    observer.finished?.({ queue: spec.queue, flow: spec.flow, state: outcome, totalMs });
+    observer.finished?.({ queue: spec.queue, flow: spec.flow, state: phase.kind, totalMs });
   }
 }

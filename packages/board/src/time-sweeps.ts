@@ -1,10 +1,10 @@
-// What happens to jobs because time has passed: scheduled jobs become ready, waiting jobs whose
-// deadline has passed fail, finished jobs are removed. Each is decided from a fresh read and
+// What happens to jobs because time has passed: scheduled jobs become ready, and waiting ones whose time
+// has come; jobs that don't run and whose deadline has passed fail; finished jobs are removed. Each is decided from a fresh read and
 // committed under its guard, so that any number of processes may sweep at once, and an index entry
 // that is stale, or a clock that is wrong, does no more than an early or a late look.
 
 import type { Entry, Write } from '@holdfast/coord';
-import { type JobId, transitionJob } from '@holdfast/core';
+import { isFinal, type JobId, transitionJob } from '@holdfast/core';
 import type { BoardParts } from './board-parts.ts';
 import { type JobRecords, listAll, readJobs } from './job-reader.ts';
 import {
@@ -15,10 +15,13 @@ import {
   DUE_PREFIX,
   idAfterDash,
   idempotencyIndexKey,
+  indexKeys,
   lastPart,
   outcomeKey,
   REMOVED_PREFIX,
   removedKey,
+  signalKeysPrefix,
+  signalsPrefix,
   specKey,
   statusKey,
   timedBound,
@@ -48,10 +51,14 @@ interface Sweep {
 
 /** Makes jobs ready whose time has come by `untilUnixMs`. Returns how many entries it saw. */
 export async function promoteDueJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
-  return await sweep(parts, { prefix: DUE_PREFIX, untilUnixMs, act: (job) => promote(parts, job) });
+  return await sweep(parts, {
+    prefix: DUE_PREFIX,
+    untilUnixMs,
+    act: (job, entry) => promote(parts, job, entry),
+  });
 }
 
-/** Fails waiting jobs whose queue or total deadline has passed by `untilUnixMs`. */
+/** Fails jobs that don't run and whose queue or total deadline has passed by `untilUnixMs`. */
 export async function expireWaitingJobs(parts: BoardParts, untilUnixMs: number): Promise<number> {
   return await sweep(parts, {
     prefix: DEADLINE_PREFIX,
@@ -115,8 +122,9 @@ async function sweep(parts: BoardParts, options: Sweep): Promise<number> {
   }
 }
 
-async function promote(parts: BoardParts, job: JobRecords): Promise<void> {
-  if (job.status.phase.kind !== 'scheduled') return;
+async function promote(parts: BoardParts, job: JobRecords, entry: Entry): Promise<void> {
+  // The job may have been given another time since the entry was listed.
+  if (!indexKeys(job.spec, job.status).includes(entry.key)) return;
   const placement = await parts.buckets.place(job.spec, 'posted');
   const after = transitionJob(job.status, {
     kind: 'makeReady',
@@ -136,26 +144,24 @@ async function expire(parts: BoardParts, job: JobRecords): Promise<void> {
   const { spec, status } = job;
   const nowUnixMs = parts.clock.nowUnixMs();
   const deadline = waitingDeadlineUnixMs(spec, status);
-  const waits = status.phase.kind === 'ready' || status.phase.kind === 'scheduled';
-  if (!waits || deadline === undefined || deadline > nowUnixMs) return;
+  const { kind } = status.phase;
+  const isHeld = kind === 'running' || isFinal(kind);
+  if (isHeld || deadline === undefined || deadline > nowUnixMs) return;
   const { queueMs, totalMs } = spec.deadlines;
   const isTotal = totalMs !== undefined && spec.postedAtUnixMs + totalMs <= deadline;
   const failure = isTotal
     ? deadlineFailure('total', totalMs)
     : deadlineFailure('queue', queueMs ?? 0);
-  const after = transitionJob(status, {
-    kind: 'finish',
-    state: 'failed',
-    atUnixMs: nowUnixMs,
-    failure,
-  });
+  // It was to end cancelled once it was reverted, which it isn't.
+  const state = job.control?.wish === 'cancelWithRevert' ? 'cancelled' : 'failed';
+  const after = transitionJob(status, { kind: 'finish', state, atUnixMs: nowUnixMs, failure });
   const result = await parts.coord.commit({
     when: [statusGuard(job)],
     write: transitionWrites(spec, status, after),
   });
   if (!result.committed) return;
   const { queue, flow, postedAtUnixMs } = spec;
-  parts.observer.finished?.({ queue, flow, state: 'failed', totalMs: nowUnixMs - postedAtUnixMs });
+  parts.observer.finished?.({ queue, flow, state, totalMs: nowUnixMs - postedAtUnixMs });
 }
 
 async function removeJob(parts: BoardParts, job: JobRecords, entry: Entry): Promise<void> {
@@ -170,12 +176,14 @@ async function removeJob(parts: BoardParts, job: JobRecords, entry: Entry): Prom
     when: [statusGuard(job)],
     write: [...recordRemovals(job, entry.key, id), mark],
   });
-  if (result.committed) await removeAtoms(parts, id);
+  if (result.committed) await removeDetails(parts, id);
 }
 
-/** Removes the checkpoints of a job that is gone, then the mark that says they are to go. */
-async function removeAtoms(parts: BoardParts, id: JobId): Promise<void> {
-  const keys = (await listAll(parts.coord, atomsPrefix(id))).map((entry) => entry.key);
+/** Removes checkpoints and signals of a job that is gone, then the mark that says they are to go. */
+async function removeDetails(parts: BoardParts, id: JobId): Promise<void> {
+  const prefixes = [atomsPrefix(id), signalsPrefix(id), signalKeysPrefix(id)];
+  const lists = await Promise.all(prefixes.map((prefix) => listAll(parts.coord, prefix)));
+  const keys = lists.flat().map((entry) => entry.key);
   keys.push(removedKey(id));
   const perCommit = parts.coord.limits.maxOpsPerCommit;
   for (let from = 0; from < keys.length; from += perCommit) {
@@ -187,7 +195,7 @@ async function removeAtoms(parts: BoardParts, id: JobId): Promise<void> {
 /** Goes on with removals that a crash cut off. */
 async function finishRemovals(parts: BoardParts): Promise<void> {
   const page = await parts.coord.list({ prefix: REMOVED_PREFIX, limit: SWEEP_BATCH });
-  for (const entry of page.entries) await removeAtoms(parts, lastPart(entry.key) as JobId); // written from a JobId
+  for (const entry of page.entries) await removeDetails(parts, lastPart(entry.key) as JobId); // written from a JobId
 }
 
 const NOTHING = new Uint8Array(0);

@@ -12,6 +12,16 @@ export function waitingReason(
   if (phase.kind === 'scheduled') {
     return `not before ${new Date(phase.runAtUnixMs).toISOString()}: ${phase.reason}`;
   }
+  if (phase.kind === 'waiting') {
+    const until =
+      phase.untilUnixMs === undefined
+        ? ''
+        : `, until ${new Date(phase.untilUnixMs).toISOString()} at the latest`;
+    return `for a signal${until}: ${phase.reason}`;
+  }
+  if (phase.kind === 'suspended') {
+    return `until it is resumed${phase.reason === '' ? '' : `: ${phase.reason}`}`;
+  }
   if (phase.kind !== 'ready') return '';
   const serving = live.filter(
     (worker) => worker.flows.includes(spec.flow) && worker.queues.includes(spec.queue),

@@ -43,6 +43,30 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a cancel says. */
+export interface CancelOptions extends CallOptions {
+  /** For people; at most 4,096 characters. Default: none. */
+  readonly reason?: string | undefined;
+  /** Revert what the job's tasks have done before it ends. Default: false. */
+  readonly revert?: boolean | undefined;
+}
+
+/** What a suspend says. */
+export interface SuspendOptions extends CallOptions {
+  /** For people; at most 4,096 characters. Default: none. */
+  readonly reason?: string | undefined;
+}
+
+/** What a signal says besides name and payload. */
+export interface SignalOptions extends CallOptions {
+  /**
+   * Sending again with the same key and the same content gives the same signal of the job. Default: a
+   * fresh key for each call, so that the client can repeat a signal whose answer was lost. An empty
+   * key means none: such a signal is never repeated, and fails with OUTCOME_UNKNOWN instead.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
 /** What a post says besides flow and input. Durations in milliseconds. */
 export interface PostOptions extends CallOptions {
   /** Default: `default`. */

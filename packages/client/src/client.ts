@@ -42,7 +42,7 @@ import {
   type PostOptions,
   type RetrySettings,
 } from './client-settings.ts';
-import { JobHandle, present } from './job-handle.ts';
+import { JobHandle } from './job-handle.ts';
 import { postJob, postJobs } from './job-posting.ts';
 import {
   type JobListQuery,
@@ -51,6 +51,7 @@ import {
   listJobs,
   listWorkers,
 } from './listings.ts';
+import { present } from './present.ts';
 
 const JOBS = grpcServiceDefinition(JobService);
 const FLOWS = grpcServiceDefinition(FlowService);

@@ -6,9 +6,18 @@ export type {
 } from '@holdfast/wire';
 export type { CreateClientOptions, NewJobOf, PostOutcome } from './client.ts';
 export { Client, createClient } from './client.ts';
-export type { CallOptions, ClientTls, PostOptions, RetrySettings } from './client-settings.ts';
+export type {
+  CallOptions,
+  CancelOptions,
+  ClientTls,
+  PostOptions,
+  RetrySettings,
+  SignalOptions,
+  SuspendOptions,
+} from './client-settings.ts';
 export { DEFAULT_CALL_RETRY, DEFAULT_DEADLINE_MS } from './client-settings.ts';
 export { fromGrpcError } from './grpc-call-error.ts';
 export { JobCancelledError, JobFailedError } from './job-errors.ts';
 export { JobHandle } from './job-handle.ts';
+export type { SentSignal } from './job-signal.ts';
 export type { JobListQuery, ListOptions } from './listings.ts';

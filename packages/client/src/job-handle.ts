@@ -15,11 +15,20 @@ import {
   type JobViewFields,
   jobFromProto,
   jobStatusFromProto,
+  ResumeJobRequestSchema,
+  SuspendJobRequestSchema,
 } from '@holdfast/wire';
 import type { Channel } from './channel.ts';
-import type { CallOptions } from './client-settings.ts';
+import type {
+  CallOptions,
+  CancelOptions,
+  SignalOptions,
+  SuspendOptions,
+} from './client-settings.ts';
 import { JobCancelledError, JobFailedError } from './job-errors.ts';
+import { type SentSignal, signalJob } from './job-signal.ts';
 import { watchJob } from './job-watch.ts';
+import { present } from './present.ts';
 
 const METHODS = grpcServiceDefinition(JobService);
 
@@ -73,25 +82,60 @@ export class JobHandle<Output = unknown> {
 
   /**
    * Cancels the job: at once when it waits; when it runs, its tasks are told to stop and it ends
-   * cancelled. Resolves to the status after the request. Throws FailedPreconditionError when the
-   * job has ended otherwise.
+   * cancelled; with `revert`, once what its tasks have done was reverted. A cancel without `revert`
+   * stops one with it. Resolves to the status after the request. Throws FailedPreconditionError when
+   * the job has ended otherwise, or was cancelled without `revert` and is to be reverted.
    */
-  async cancel(
-    options: CallOptions & { readonly reason?: string | undefined } = {},
-  ): Promise<JobStatus> {
-    const request = create(CancelJobRequestSchema, { id: this.id, reason: options.reason ?? '' });
+  async cancel(options: CancelOptions = {}): Promise<JobStatus> {
+    const { reason = '', revert = false } = options;
+    const request = create(CancelJobRequestSchema, { id: this.id, reason, revert });
     const { status } = await this.#channel.unary(METHODS.cancelJob, request, {
       ...options,
       isIdempotent: true,
     });
     return jobStatusFromProto(present(status, 'status'));
   }
-}
 
-/** A field that every answer of the server has. */
-export function present<T>(value: T | undefined, field: string): T {
-  if (value !== undefined) return value;
-  throw new HoldfastError('INTERNAL', `the answer of the server lacks the field ${field}`);
+  /**
+   * Sends the job a signal: what a flow that waits for one of this name goes on with. It is kept with
+   * the job, also when nothing waits for it yet. `payload` is written as JSON; default: null.
+   *
+   * Throws InvalidArgumentError, PayloadTooLargeError, NotFoundError; FailedPreconditionError when the
+   * job is final; AlreadyExistsError when the idempotency key belongs to another signal of the job;
+   * RESOURCE_EXHAUSTED when the job has received 1,000 signals, or 8 MiB of payloads.
+   */
+  async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SentSignal> {
+    return await signalJob(this.#channel, { id: this.id, name, payload, options });
+  }
+
+  /**
+   * Suspends the job: at once when it doesn't run; when it runs, it starts no further task and is
+   * suspended once those that run have ended, unless that was all. Nothing runs of it until it is
+   * resumed. Resolves to the status after the request. Throws NotFoundError, and
+   * FailedPreconditionError when the job is final or is being cancelled.
+   */
+  async suspend(options: SuspendOptions = {}): Promise<JobStatus> {
+    const request = create(SuspendJobRequestSchema, { id: this.id, reason: options.reason ?? '' });
+    const { status } = await this.#channel.unary(METHODS.suspendJob, request, {
+      ...options,
+      isIdempotent: true,
+    });
+    return jobStatusFromProto(present(status, 'status'));
+  }
+
+  /**
+   * Lets the job go on that was suspended; one that was scheduled for a time still to come waits for
+   * that. Changes nothing for any other job. Resolves to the status after the request. Throws
+   * NotFoundError, and FailedPreconditionError when the job is final.
+   */
+  async resume(options: CallOptions = {}): Promise<JobStatus> {
+    const request = create(ResumeJobRequestSchema, { id: this.id });
+    const { status } = await this.#channel.unary(METHODS.resumeJob, request, {
+      ...options,
+      isIdempotent: true,
+    });
+    return jobStatusFromProto(present(status, 'status'));
+  }
 }
 
 function outputOf<Output>(view: JobViewFields): Output {
@@ -107,6 +151,8 @@ function outputOf<Output>(view: JobViewFields): Output {
     case 'scheduled':
     case 'ready':
     case 'running':
+    case 'waiting':
+    case 'suspended':
       throw new HoldfastError('INTERNAL', `job ${id} has no outcome while it is ${phase.kind}`);
     default:
       return phase satisfies never;

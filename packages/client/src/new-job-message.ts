@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { encodeJson, InvalidArgumentError, type Payload } from '@holdfast/core';
+import { InvalidArgumentError } from '@holdfast/core';
 import {
   deadlinesToProto,
   type NewJob,
@@ -9,6 +9,7 @@ import {
   traceContextToProto,
 } from '@holdfast/wire';
 import type { PostOptions } from './client-settings.ts';
+import { checkKey, jsonPayload } from './json-payload.ts';
 
 /** A job as it is sent. */
 export interface JobToSend {
@@ -26,12 +27,7 @@ export interface JobToSend {
  */
 export function newJobMessage(job: JobToSend): NewJob {
   const { options, path } = job;
-  if (!job.idempotencyKey.isWellFormed()) {
-    throw new InvalidArgumentError(`${path}.idempotency_key`, {
-      value: job.idempotencyKey,
-      allowed: 'well-formed Unicode',
-    });
-  }
+  checkKey(job.idempotencyKey, `${path}.idempotency_key`);
   const wholeMs = (field: string, value: number | undefined): number | undefined => {
     if (value === undefined || Number.isSafeInteger(value)) return value;
     throw new InvalidArgumentError(`${path}.${field}`, { value, allowed: 'whole milliseconds' });
@@ -40,7 +36,7 @@ export function newJobMessage(job: JobToSend): NewJob {
   const retentionMs = wholeMs('retention_ms', options.retentionMs);
   return create(NewJobSchema, {
     flow: job.flow,
-    input: payloadToProto(encodeInput(job)),
+    input: payloadToProto(jsonPayload(job.input, `${path}.input`)),
     queue: options.queue ?? '',
     priority: wholeNumber(`${path}.priority`, options.priority),
     runAt: optionalTimestampToProto(wholeMs('run_at', options.runAtUnixMs)),
@@ -65,15 +61,4 @@ function wholeNumber(field: string, value: number | undefined): number | undefin
   if (value === undefined || (Number.isInteger(value) && Math.abs(value) <= INT32_MAX))
     return value;
   throw new InvalidArgumentError(field, { value, allowed: 'a whole number of 32 bits' });
-}
-
-function encodeInput(job: JobToSend): Payload {
-  try {
-    return encodeJson(job.input);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new InvalidArgumentError([
-      { field: `${job.path}.input`, description: `cannot be written as JSON: ${reason}` },
-    ]);
-  }
 }

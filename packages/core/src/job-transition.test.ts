@@ -41,7 +41,20 @@ const events: fc.Arbitrary<JobEvent> = fc.oneof(
     .map((state): JobEvent => ({ kind: 'finish', state: state as 'failed', atUnixMs: 1 })), // one of the final states, whichever
   fc.constant<JobEvent>({ kind: 'release', position, atUnixMs: 1, reason: 'r' }),
   fc.constant<JobEvent>({ kind: 'retryLater', runAtUnixMs: 9, atUnixMs: 1, reason: 'r' }),
+  fc
+    .constantFrom(undefined, 9)
+    .map((untilUnixMs): JobEvent => ({ kind: 'wait', untilUnixMs, atUnixMs: 1, reason: 'r' })),
+  fc
+    .constantFrom(undefined, 9)
+    .map((runAtUnixMs): JobEvent => ({ kind: 'suspend', runAtUnixMs, atUnixMs: 1, reason: 'r' })),
+  fc.constant<JobEvent>({ kind: 'reschedule', runAtUnixMs: 9, atUnixMs: 1, reason: 'r' }),
   fc.constant<JobEvent>({ kind: 'lose', position, atUnixMs: 1, reason: 'r' }),
+  fc.constant<JobEvent>({
+    kind: 'loseSuspended',
+    atUnixMs: 1,
+    reason: 'r',
+    suspendReason: 's',
+  }),
   fc.constantFrom('dead', 'cancelled', 'failed').map(
     (state): JobEvent => ({
       kind: 'loseForGood',
@@ -52,6 +65,8 @@ const events: fc.Arbitrary<JobEvent> = fc.oneof(
   ), // one of three, whichever
   fc.constant<JobEvent>({ kind: 'revive', position, atUnixMs: 1 }),
 );
+
+const LOSSES: ReadonlySet<JobEvent['kind']> = new Set(['lose', 'loseForGood', 'loseSuspended']);
 
 /** Applies what is possible, skips what isn't. */
 function run(
@@ -97,10 +112,7 @@ describe('the state machine of a job', () => {
       fc.property(fc.array(events, { maxLength: 40 }), (steps) => {
         run(steps, (before, after, event) => {
           const expected =
-            event.kind === 'revive'
-              ? 0
-              : before.lostAttempts +
-                (event.kind === 'lose' || event.kind === 'loseForGood' ? 1 : 0);
+            event.kind === 'revive' ? 0 : before.lostAttempts + (LOSSES.has(event.kind) ? 1 : 0);
           expect(after.lostAttempts).toBe(expected);
         });
       }),
@@ -133,6 +145,34 @@ describe('the state machine of a job', () => {
     );
   });
 
+  it('lets a waiting or suspended job run again by way of ready only (J4)', () => {
+    fc.assert(
+      fc.property(fc.array(events, { maxLength: 40 }), (steps) => {
+        run(steps, (before, after) => {
+          const began = after.phase.kind === 'running' ? before.phase.kind : 'ready';
+          expect(began).toBe('ready');
+        });
+      }),
+    );
+  });
+
+  it('keeps the time of a scheduled job while it is suspended', () => {
+    const status = run(
+      [
+        { kind: 'claim', worker, atUnixMs: 1 },
+        { kind: 'retryLater', runAtUnixMs: 9, atUnixMs: 2, reason: 'r' },
+        { kind: 'suspend', atUnixMs: 3, reason: 'maintenance' },
+      ],
+      () => undefined,
+    );
+    expect(status.phase).toEqual({
+      kind: 'suspended',
+      suspendedAtUnixMs: 3,
+      reason: 'maintenance',
+      runAtUnixMs: 9,
+    });
+  });
+
   it('keeps a bounded history and says how much it dropped', () => {
     const steps = Array.from({ length: LIMITS.attemptsInHistory + 7 }, (): JobEvent[] => [
       { kind: 'claim', worker, atUnixMs: 1 },
@@ -149,6 +189,8 @@ describe('the state machine of a job', () => {
       scheduled: false,
       ready: false,
       running: false,
+      waiting: false,
+      suspended: false,
       succeeded: true,
       failed: true,
       cancelled: true,

@@ -4,11 +4,16 @@
 //   post ──▶ scheduled ──▶ ready ──claim──▶ running ──▶ succeeded | failed | cancelled | dead
 //                 ▲          ▲                 │                       │
 //                 └─retryLater──release, lose──┘◀──────── revive ──────┘ (to ready)
+//                            ▲                 │
+//                            └──── waiting ◀───┘   a signal has arrived, or the time has come
+//
+//   scheduled | ready | running | waiting ──suspend──▶ suspended ──resume──▶ ready | scheduled
 //
 // Invariants:
 //   J1. `attempt` never goes down, and goes up by one with each claim and with nothing else.
 //   J2. A final state is left by a revival only, and never `succeeded`.
 //   J3. Only an attempt that was lost counts towards `lostAttempts`.
+//   J4. A waiting or suspended job has no running attempt, and becomes running by way of ready only.
 import { AssertionError, assert } from './assert.ts';
 import { shorten } from './failure.ts';
 import type {
@@ -71,13 +76,20 @@ export function transitionJob(status: JobStatus, event: JobEvent): JobStatus {
     case 'release':
       return withPhase(endAttempt(status, 'released', event), event, ready(event));
     case 'retryLater':
-      return withPhase(endAttempt(status, 'released', event), event, {
-        kind: 'scheduled',
-        runAtUnixMs: event.runAtUnixMs,
-        reason: event.reason,
-      });
+      return withPhase(endAttempt(status, 'released', event), event, scheduled(event));
+    case 'wait':
+      return waiting(status, event);
+    case 'suspend':
+      return suspended(
+        endAttempt(status, 'released', { ...event, reason: 'the job was suspended' }),
+        event,
+      );
+    case 'reschedule':
+      return withPhase(status, event, scheduled(event));
     case 'lose':
       return withPhase(lost(status, event), event, ready(event));
+    case 'loseSuspended':
+      return suspended(lost(status, event), { ...event, reason: event.suspendReason });
     case 'loseForGood':
       return withPhase(lost(status, event), event, {
         kind: event.state,
@@ -97,6 +109,31 @@ export function transitionJob(status: JobStatus, event: JobEvent): JobStatus {
 
 function ready(event: { readonly position: ReadyPosition; readonly atUnixMs: number }): JobPhase {
   return { kind: 'ready', readyAtUnixMs: event.atUnixMs, position: event.position };
+}
+
+function scheduled(event: { readonly runAtUnixMs: number; readonly reason: string }): JobPhase {
+  return { kind: 'scheduled', runAtUnixMs: event.runAtUnixMs, reason: event.reason };
+}
+
+function waiting(status: JobStatus, event: JobEvent & { readonly kind: 'wait' }): JobStatus {
+  const { untilUnixMs, reason } = event;
+  const phase: JobPhase = { kind: 'waiting', untilUnixMs, reason };
+  return withPhase(endAttempt(status, 'released', event), event, phase);
+}
+
+/** Suspends a job; one that was scheduled keeps its time. */
+function suspended(
+  status: JobStatus,
+  event: JobEvent & { readonly kind: 'suspend' | 'loseSuspended' },
+): JobStatus {
+  const { phase } = status;
+  const asked = event.kind === 'suspend' ? event.runAtUnixMs : undefined;
+  return withPhase(status, event, {
+    kind: 'suspended',
+    suspendedAtUnixMs: event.atUnixMs,
+    reason: event.reason,
+    runAtUnixMs: phase.kind === 'scheduled' ? phase.runAtUnixMs : asked,
+  });
 }
 
 function claimed(status: JobStatus, event: JobEvent & { readonly kind: 'claim' }): JobStatus {
@@ -149,12 +186,16 @@ function endAttempt(
 
 /** In which states an event can happen. */
 const POSSIBLE_IN: Readonly<Record<JobEvent['kind'], readonly JobState[]>> = {
-  makeReady: ['scheduled'],
+  makeReady: ['scheduled', 'waiting', 'suspended'],
   claim: ['ready'],
-  finish: ['scheduled', 'ready', 'running'],
+  finish: ['scheduled', 'ready', 'running', 'waiting', 'suspended'],
   release: ['running'],
   retryLater: ['running'],
+  wait: ['running'],
+  suspend: ['scheduled', 'ready', 'running', 'waiting'],
+  reschedule: ['suspended'],
   lose: ['running'],
+  loseSuspended: ['running'],
   loseForGood: ['running'],
   revive: ['failed', 'cancelled', 'dead'], // J2
 };

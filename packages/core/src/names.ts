@@ -11,7 +11,8 @@ export const NAME_RULE: string =
 
 /** True for a well-formed flow, queue, task or label name. */
 export function isName(text: string): boolean {
-  return text.length <= LIMITS.nameLength && NAME_PATTERN.test(text);
+  // Callers without types may hand in anything, and a list would be read as text.
+  return typeof text === 'string' && text.length <= LIMITS.nameLength && NAME_PATTERN.test(text);
 }
 
 /** Returns `text` when it is a name; else throws {@link InvalidArgumentError} naming `field`. */

@@ -24,8 +24,14 @@ import {
   type PostJobsRequest,
   PostJobsResponseSchema,
   PostResultSchema,
+  type ResumeJobRequest,
+  ResumeJobResponseSchema,
   type ReviveJobRequest,
   ReviveJobResponseSchema,
+  type SignalJobRequest,
+  SignalJobResponseSchema,
+  type SuspendJobRequest,
+  SuspendJobResponseSchema,
   type WatchJobRequest,
   type WatchJobResponse,
   WatchJobResponseSchema,
@@ -36,9 +42,10 @@ import { type AdmissionParts, admitJobs, type PostedJob } from './post-admission
 import type { PostGate, PostLoad } from './post-gate.ts';
 import { startPostSpan, traceContextOfCall } from './post-span.ts';
 import { type CallContext, type CallParts, streamCall, unaryCall } from './rpc-call.ts';
+import { parseSignal } from './signal-validation.ts';
 
-/** Characters of the reason of a cancel. */
-const CANCEL_REASON_LENGTH = 4096;
+/** Characters of the reason of a cancel or a suspend. */
+const REASON_LENGTH = 4096;
 
 /** What the service stands on. */
 export interface JobServiceParts extends CallParts, AdmissionParts {
@@ -67,18 +74,58 @@ export function createJobService(parts: JobServiceParts): UntypedServiceImplemen
     }),
     watchJob: streamCall(parts, (request: WatchJobRequest, call) => watch(board, request, call)),
     cancelJob: unaryCall(parts, async (request: CancelJobRequest) => {
-      const violations = new FieldViolations();
-      violations.length('reason', request.reason, CANCEL_REASON_LENGTH);
-      violations.attempt(() => parseJobId(request.id));
-      violations.throwIfAny();
-      const status = await board.cancel(parseJobId(request.id), { reason: request.reason });
+      const { id, reason } = parseReasoned(request);
+      const status = await board.cancel(id, { reason, revert: request.revert });
       return create(CancelJobResponseSchema, { status: jobStatusToProto(status) });
     }),
     reviveJob: unaryCall(parts, async (request: ReviveJobRequest) => {
       const status = await board.revive(parseJobId(request.id));
       return create(ReviveJobResponseSchema, { status: jobStatusToProto(status) });
     }),
+    ...createControlMethods(parts),
   };
+}
+
+/** What reaches a job while it runs or waits. */
+function createControlMethods(parts: JobServiceParts): UntypedServiceImplementation {
+  const { board } = parts;
+  return {
+    signalJob: unaryCall(parts, (request: SignalJobRequest, call) => signal(parts, request, call)),
+    suspendJob: unaryCall(parts, async (request: SuspendJobRequest) => {
+      const { id, reason } = parseReasoned(request);
+      const status = await board.suspend(id, { reason });
+      return create(SuspendJobResponseSchema, { status: jobStatusToProto(status) });
+    }),
+    resumeJob: unaryCall(parts, async (request: ResumeJobRequest) => {
+      const status = await board.resume(parseJobId(request.id));
+      return create(ResumeJobResponseSchema, { status: jobStatusToProto(status) });
+    }),
+  };
+}
+
+async function signal(
+  parts: JobServiceParts,
+  request: SignalJobRequest,
+  call: CallContext,
+): Promise<MessageShape<typeof SignalJobResponseSchema>> {
+  const { id, signal: sent } = parseSignal(request, parts.schemas);
+  const load: PostLoad = { jobs: 1, bytes: sent.payload.data.length };
+  const { seq, created, status } = await parts.gate.pass(load, async () => {
+    call.throwIfEnded();
+    return await parts.board.signal(id, sent);
+  });
+  return create(SignalJobResponseSchema, { seq, created, status: jobStatusToProto(status) });
+}
+
+function parseReasoned(request: { readonly id: string; readonly reason: string }): {
+  readonly id: JobId;
+  readonly reason: string;
+} {
+  const violations = new FieldViolations();
+  violations.length('reason', request.reason, REASON_LENGTH);
+  violations.attempt(() => parseJobId(request.id));
+  violations.throwIfAny();
+  return { id: parseJobId(request.id), reason: request.reason };
 }
 
 async function postJob(

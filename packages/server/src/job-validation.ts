@@ -100,16 +100,23 @@ function checkInput(
     );
     return undefined;
   }
-  const { contentType, data } = input;
+  return checkPayload(input, { violations, path: `${path}.input` });
+}
+
+/** The payload of a request; what is wrong with its type or size is noted under `path`. */
+export function checkPayload(
+  { contentType, data }: Payload,
+  { violations, path }: Pick<ValidationContext, 'violations' | 'path'>,
+): Payload {
   if (contentType.length > CONTENT_TYPE_LENGTH || !CONTENT_TYPE.test(contentType)) {
-    violations.add(`${path}.input.content_type`, {
+    violations.add(`${path}.content_type`, {
       value: contentType,
       allowed:
         `a media type in lower case without parameters, such as ${JSON_CONTENT_TYPE}, ` +
         `of at most ${CONTENT_TYPE_LENGTH} characters`,
     });
   }
-  violations.payloadSize(`${path}.input`, data.length, LIMITS.payloadBytes);
+  violations.payloadSize(path, data.length, LIMITS.payloadBytes);
   return { contentType, data };
 }
 

@@ -43,6 +43,9 @@ test('the files that reflection gives are the services as they were written', ()
     'WatchJob server_streaming',
     'CancelJob unary',
     'ReviveJob unary',
+    'SignalJob unary',
+    'SuspendJob unary',
+    'ResumeJob unary',
   ]);
   const newJob = registry.getMessage('holdfast.v1.NewJob');
   expect(newJob?.field['priority']).toMatchObject({ number: 4, oneof: undefined });

@@ -1,5 +1,13 @@
 import { create } from '@bufbuild/protobuf';
-import type { AtomRecord, Intention, RecordedError, TaskState } from '@holdfast/core';
+import type {
+  AtomRecord,
+  BlockDepth,
+  Intention,
+  RecordedError,
+  RetryDecision,
+  RetryRound,
+  TaskState,
+} from '@holdfast/core';
 import { type EnumNames, enumNames } from './enum-names.ts';
 import {
   failureFromProto,
@@ -10,9 +18,13 @@ import {
 import {
   type Atom as AtomMessage,
   AtomSchema,
+  BlockDepth as BlockDepthValue,
   Intention as IntentionValue,
   type RecordedError as RecordedErrorMessage,
   RecordedErrorSchema,
+  RetryDecision as RetryDecisionValue,
+  type RetryRound as RetryRoundMessage,
+  RetryRoundSchema,
   TaskState as TaskStateValue,
 } from './gen/holdfast/v1/records_pb.ts';
 import { optionalText, required, requiredText } from './malformed-message.ts';
@@ -34,6 +46,17 @@ const taskStateNames: EnumNames<TaskState, TaskStateValue> = enumNames<TaskState
   reverted: TaskStateValue.REVERTED,
   revertFailure: TaskStateValue.REVERT_FAILURE,
   ignore: TaskStateValue.IGNORE,
+  retrying: TaskStateValue.RETRYING,
+});
+
+const blockDepthNames: EnumNames<BlockDepth, BlockDepthValue> = enumNames<
+  BlockDepth,
+  BlockDepthValue
+>({
+  all: BlockDepthValue.ALL,
+  flow: BlockDepthValue.FLOW,
+  neighbours: BlockDepthValue.NEIGHBOURS,
+  atom: BlockDepthValue.ATOM,
 });
 
 const intentionNames: EnumNames<Intention, IntentionValue> = enumNames<Intention, IntentionValue>({
@@ -41,6 +64,15 @@ const intentionNames: EnumNames<Intention, IntentionValue> = enumNames<Intention
   ignore: IntentionValue.IGNORE,
   revert: IntentionValue.REVERT,
   retry: IntentionValue.RETRY,
+});
+
+const decisionNames: EnumNames<RetryDecision, RetryDecisionValue> = enumNames<
+  RetryDecision,
+  RetryDecisionValue
+>({
+  retry: RetryDecisionValue.RETRY,
+  revert: RetryDecisionValue.REVERT,
+  revertAll: RetryDecisionValue.REVERT_ALL,
 });
 
 export function atomToProto(atom: AtomRecord): AtomMessage {
@@ -64,6 +96,13 @@ export function atomToProto(atom: AtomRecord): AtomMessage {
     nextAt: optionalTimestampToProto(atom.nextAtUnixMs),
     attempt: atom.attempt,
     worker: atom.worker,
+    generation: atom.generation,
+    blocked:
+      atom.blocked === undefined
+        ? BlockDepthValue.UNSPECIFIED
+        : blockDepthNames.toProto(atom.blocked),
+    rounds: atom.rounds.map(roundToProto),
+    signal: BigInt(atom.signal ?? 0),
   });
 }
 
@@ -89,6 +128,13 @@ export function atomFromProto(message: AtomMessage): AtomRecord {
     nextAtUnixMs: optionalTimestampFromProto(message.nextAt, 'Atom.next_at'),
     attempt: message.attempt,
     worker: message.worker,
+    generation: message.generation,
+    blocked:
+      message.blocked === BlockDepthValue.UNSPECIFIED
+        ? undefined
+        : blockDepthNames.fromProto(message.blocked, 'Atom.blocked'),
+    rounds: message.rounds.map(roundFromProto),
+    signal: message.signal === 0n ? undefined : Number(message.signal),
   };
 }
 
@@ -105,6 +151,30 @@ function recordedErrorFromProto(message: RecordedErrorMessage): RecordedError {
     atUnixMs: timestampFromProto(message.at, 'RecordedError.at'),
     try: message.try,
     failure: failureFromProto(required(message.failure, 'RecordedError.failure')),
+  };
+}
+
+function roundToProto(round: RetryRound): RetryRoundMessage {
+  return create(RetryRoundSchema, {
+    startedAt: timestampToProto(round.startedAtUnixMs),
+    provided: optionalPayloadToProto(round.provided),
+    failures: round.failures.map(failureToProto),
+    decision:
+      round.decision === undefined
+        ? RetryDecisionValue.UNSPECIFIED
+        : decisionNames.toProto(round.decision),
+  });
+}
+
+function roundFromProto(message: RetryRoundMessage): RetryRound {
+  return {
+    startedAtUnixMs: timestampFromProto(message.startedAt, 'RetryRound.started_at'),
+    provided: optionalPayloadFromProto(message.provided),
+    failures: message.failures.map((failure) => failureFromProto(failure)),
+    decision:
+      message.decision === RetryDecisionValue.UNSPECIFIED
+        ? undefined
+        : decisionNames.fromProto(message.decision, 'RetryRound.decision'),
   };
 }
 

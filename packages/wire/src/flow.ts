@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type FlowListing, FlowListingSchema } from './gen/holdfast/v1/flow_service_pb.ts';
 import {
   FlowEdgeSchema,
+  type FlowGraph,
   FlowGraphSchema,
   type Flow as FlowMessage,
   FlowNodeSchema,
@@ -11,14 +12,18 @@ import { required, requiredText } from './malformed-message.ts';
 import { type RecordCodec, recordCodec } from './record-codec.ts';
 import { timestampFromProto, timestampToProto } from './timestamp.ts';
 
+/** Tasks and how they depend on each other. */
+export interface FlowGraphFields {
+  readonly nodes: readonly FlowNodeFields[];
+  readonly edges: readonly FlowEdgeFields[];
+}
+
 /** A flow as the workers that serve it registered it. */
-export interface FlowFields {
+export interface FlowFields extends FlowGraphFields {
   readonly name: string;
   readonly description: string;
   /** JSON Schema (draft 2020-12) of the input, as JSON text; empty when there is none. */
   readonly inputSchemaJson: string;
-  readonly nodes: readonly FlowNodeFields[];
-  readonly edges: readonly FlowEdgeFields[];
   /** Digest over the above: tells one shape from another. */
   readonly digest: string;
   readonly registeredAtUnixMs: number;
@@ -33,6 +38,12 @@ export interface FlowNodeFields {
   /** Names of the patterns around the task, outermost first. */
   readonly path: readonly string[];
   readonly hasRevert: boolean;
+  /** What it is besides a task: retry, choice, map, sleep or event. Absent for a task. */
+  readonly kind?: string;
+  /** The retry controller whose scope it lies in, the innermost one. Absent for none. */
+  readonly controller?: string;
+  /** Of a map: what is done for each item. */
+  readonly body?: FlowGraphFields;
 }
 
 /** A dependency: `to` runs after `from`. */
@@ -41,6 +52,8 @@ export interface FlowEdgeFields {
   readonly to: string;
   /** The names that flow along it; empty for a pure order. */
   readonly values: readonly string[];
+  /** The case of a choice that it leads to, or `if (<depth>)` for a link with a decider. Absent otherwise. */
+  readonly label?: string;
 }
 
 /** A registered flow and how many live workers serve it. */
@@ -54,41 +67,61 @@ export function flowToProto(flow: FlowFields): FlowMessage {
     name: flow.name,
     description: flow.description,
     inputSchemaJson: flow.inputSchemaJson,
-    graph: create(FlowGraphSchema, {
-      nodes: flow.nodes.map((node) =>
-        create(FlowNodeSchema, {
-          name: node.name,
-          requires: [...node.requires],
-          provides: [...node.provides],
-          path: [...node.path],
-          hasRevert: node.hasRevert,
-        }),
-      ),
-      edges: flow.edges.map((edge) =>
-        create(FlowEdgeSchema, { from: edge.from, to: edge.to, values: [...edge.values] }),
-      ),
-    }),
+    graph: graphToProto(flow),
     digest: flow.digest,
     registeredAt: timestampToProto(flow.registeredAtUnixMs),
     registeredBy: flow.registeredBy,
   });
 }
 
-/** Throws HoldfastError INTERNAL naming the field when the message can't be a registered flow. */
-export function flowFromProto(message: FlowMessage): FlowFields {
-  const graph = required(message.graph, 'Flow.graph');
+function graphToProto({ nodes, edges }: FlowGraphFields): FlowGraph {
+  return create(FlowGraphSchema, {
+    nodes: nodes.map((node) =>
+      create(FlowNodeSchema, {
+        name: node.name,
+        requires: [...node.requires],
+        provides: [...node.provides],
+        path: [...node.path],
+        hasRevert: node.hasRevert,
+        kind: node.kind ?? '',
+        controller: node.controller ?? '',
+        ...(node.body ? { body: graphToProto(node.body) } : {}),
+      }),
+    ),
+    edges: edges.map(({ from, to, values, label = '' }) =>
+      create(FlowEdgeSchema, { from, to, values: [...values], label }),
+    ),
+  });
+}
+
+function graphFromProto({ nodes, edges }: FlowGraph): FlowGraphFields {
   return {
-    name: requiredText(message.name, 'Flow.name'),
-    description: message.description,
-    inputSchemaJson: message.inputSchemaJson,
-    nodes: graph.nodes.map(({ name, requires, provides, path, hasRevert }) => ({
+    nodes: nodes.map(({ name, requires, provides, path, hasRevert, kind, controller, body }) => ({
       name: requiredText(name, 'FlowNode.name'),
       requires,
       provides,
       path,
       hasRevert,
+      ...(kind === '' ? {} : { kind }),
+      ...(controller === '' ? {} : { controller }),
+      ...(body ? { body: graphFromProto(body) } : {}),
     })),
-    edges: graph.edges.map(({ from, to, values }) => ({ from, to, values })),
+    edges: edges.map(({ from, to, values, label }) => ({
+      from,
+      to,
+      values,
+      ...(label === '' ? {} : { label }),
+    })),
+  };
+}
+
+/** Throws HoldfastError INTERNAL naming the field when the message can't be a registered flow. */
+export function flowFromProto(message: FlowMessage): FlowFields {
+  return {
+    name: requiredText(message.name, 'Flow.name'),
+    description: message.description,
+    inputSchemaJson: message.inputSchemaJson,
+    ...graphFromProto(required(message.graph, 'Flow.graph')),
     digest: message.digest,
     registeredAtUnixMs: timestampFromProto(message.registeredAt, 'Flow.registered_at'),
     registeredBy: message.registeredBy,

@@ -18,6 +18,9 @@ test('every method of the service is defined under its local name', () => {
     'watchJob',
     'cancelJob',
     'reviveJob',
+    'signalJob',
+    'suspendJob',
+    'resumeJob',
   ]);
 });
 

@@ -6,7 +6,13 @@ export {
   errorToStatus,
   GRPC_STATUS,
 } from './error-status.ts';
-export type { FlowEdgeFields, FlowFields, FlowNodeFields, FlowViewFields } from './flow.ts';
+export type {
+  FlowEdgeFields,
+  FlowFields,
+  FlowGraphFields,
+  FlowNodeFields,
+  FlowViewFields,
+} from './flow.ts';
 export {
   decodeFlow,
   encodeFlow,
@@ -46,8 +52,14 @@ export type {
   PostJobsRequest,
   PostJobsResponse,
   PostResult,
+  ResumeJobRequest,
+  ResumeJobResponse,
   ReviveJobRequest,
   ReviveJobResponse,
+  SignalJobRequest,
+  SignalJobResponse,
+  SuspendJobRequest,
+  SuspendJobResponse,
   WatchJobRequest,
   WatchJobResponse,
 } from './gen/holdfast/v1/job_service_pb.ts';
@@ -67,8 +79,14 @@ export {
   PostJobsRequestSchema,
   PostJobsResponseSchema,
   PostResultSchema,
+  ResumeJobRequestSchema,
+  ResumeJobResponseSchema,
   ReviveJobRequestSchema,
   ReviveJobResponseSchema,
+  SignalJobRequestSchema,
+  SignalJobResponseSchema,
+  SuspendJobRequestSchema,
+  SuspendJobResponseSchema,
   WatchJobRequestSchema,
   WatchJobResponseSchema,
 } from './gen/holdfast/v1/job_service_pb.ts';
@@ -91,7 +109,7 @@ export type { GrpcMethodDefinition, GrpcServiceDefinition } from './grpc-service
 export { grpcServiceDefinition } from './grpc-service-definition.ts';
 export type { JobSummaryFields, JobViewFields } from './job.ts';
 export { jobFromProto, jobSummaryFromProto, jobSummaryToProto, jobToProto } from './job.ts';
-export type { JobControlFields } from './job-control.ts';
+export type { JobControlFields, JobWish } from './job-control.ts';
 export {
   decodeJobControl,
   encodeJobControl,
@@ -100,6 +118,12 @@ export {
 } from './job-control.ts';
 export type { JobOutcomeFields } from './job-outcome.ts';
 export { decodeJobOutcome, encodeJobOutcome } from './job-outcome.ts';
+export {
+  decodeJobSignal,
+  encodeJobSignal,
+  jobSignalFromProto,
+  jobSignalToProto,
+} from './job-signal.ts';
 export {
   deadlinesToProto,
   decodeJobSpec,

@@ -33,6 +33,8 @@ export const jobStateNames: EnumNames<JobState, JobStateValue> = enumNames<JobSt
     scheduled: JobStateValue.SCHEDULED,
     ready: JobStateValue.READY,
     running: JobStateValue.RUNNING,
+    waiting: JobStateValue.WAITING,
+    suspended: JobStateValue.SUSPENDED,
     succeeded: JobStateValue.SUCCEEDED,
     failed: JobStateValue.FAILED,
     cancelled: JobStateValue.CANCELLED,
@@ -93,6 +95,7 @@ type PhaseFields = Partial<
     | 'readyPosition'
     | 'worker'
     | 'claimedAt'
+    | 'suspendedAt'
     | 'finishedAt'
     | 'failure'
   >
@@ -112,6 +115,19 @@ function phaseToProto(phase: JobPhase): PhaseFields {
       };
     case 'running':
       return { state, worker: phase.worker, claimedAt: timestampToProto(phase.claimedAtUnixMs) };
+    case 'waiting':
+      return {
+        state,
+        runAt: optionalTimestampToProto(phase.untilUnixMs),
+        waitReason: phase.reason,
+      };
+    case 'suspended':
+      return {
+        state,
+        suspendedAt: timestampToProto(phase.suspendedAtUnixMs),
+        waitReason: phase.reason,
+        runAt: optionalTimestampToProto(phase.runAtUnixMs),
+      };
     case 'succeeded':
     case 'failed':
     case 'cancelled':
@@ -146,6 +162,19 @@ function phaseFromProto(message: JobStatusMessage): JobPhase {
         kind,
         worker: workerIdFromProto(message.worker, 'JobStatus.worker'),
         claimedAtUnixMs: timestampFromProto(message.claimedAt, 'JobStatus.claimed_at'),
+      };
+    case 'waiting':
+      return {
+        kind,
+        untilUnixMs: optionalTimestampFromProto(message.runAt, 'JobStatus.run_at'),
+        reason: message.waitReason,
+      };
+    case 'suspended':
+      return {
+        kind,
+        suspendedAtUnixMs: timestampFromProto(message.suspendedAt, 'JobStatus.suspended_at'),
+        reason: message.waitReason,
+        runAtUnixMs: optionalTimestampFromProto(message.runAt, 'JobStatus.run_at'),
       };
     case 'succeeded':
     case 'failed':

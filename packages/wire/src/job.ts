@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import {
   type AtomRecord,
+  type JobSignal,
   type JobSpec,
   type JobStatus,
   jobIdTimeUnixMs,
@@ -15,6 +16,7 @@ import {
 } from './gen/holdfast/v1/job_service_pb.ts';
 import { JobOutcomeSchema } from './gen/holdfast/v1/records_pb.ts';
 import { type JobControlFields, jobControlFromProto, jobControlToProto } from './job-control.ts';
+import { jobSignalFromProto, jobSignalToProto } from './job-signal.ts';
 import { jobSpecFromProto, jobSpecToProto } from './job-spec.ts';
 import { jobStatusFromProto, jobStatusToProto } from './job-status.ts';
 import { required } from './malformed-message.ts';
@@ -32,6 +34,8 @@ export interface JobViewFields {
   readonly control?: JobControlFields | undefined;
   /** Why the job isn't running, for people; empty when it runs or is final. */
   readonly waitingReason: string;
+  /** What it has received, by number. */
+  readonly signals: readonly JobSignal[];
 }
 
 /** A job on a page of a listing. */
@@ -51,6 +55,7 @@ export function jobToProto(view: JobViewFields): JobMessage {
         : create(JobOutcomeSchema, { output: payloadToProto(view.output) }),
     control: view.control === undefined ? undefined : jobControlToProto(view.control),
     waitingReason: view.waitingReason,
+    signals: view.signals.map(jobSignalToProto),
   });
 }
 
@@ -63,6 +68,7 @@ export function jobFromProto(message: JobMessage): JobViewFields {
     output: optionalPayloadFromProto(message.outcome?.output),
     control: message.control === undefined ? undefined : jobControlFromProto(message.control),
     waitingReason: message.waitingReason,
+    signals: message.signals.map(jobSignalFromProto),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   HoldfastError,
   type JobId,
   type JobPhase,
+  type JobSignal,
   type JobSpec,
   type JobStatus,
   type Payload,
@@ -22,6 +23,7 @@ import {
   decodeFlow,
   encodeFlow,
   type FlowFields,
+  type FlowGraphFields,
   type FlowViewFields,
   flowViewFromProto,
   flowViewToProto,
@@ -36,6 +38,7 @@ import {
 } from './job.ts';
 import { decodeJobControl, encodeJobControl, type JobControlFields } from './job-control.ts';
 import { decodeJobOutcome, encodeJobOutcome, type JobOutcomeFields } from './job-outcome.ts';
+import { decodeJobSignal, encodeJobSignal } from './job-signal.ts';
 import { decodeJobSpec, encodeJobSpec } from './job-spec.ts';
 import { decodeJobStatus, encodeJobStatus } from './job-status.ts';
 import { decodeReadyEntry, encodeReadyEntry } from './ready-entry.ts';
@@ -113,6 +116,13 @@ const phase: fc.Arbitrary<JobPhase> = fc.oneof(
     position: fc.record({ bucket: text, order: text }),
   }),
   fc.record({ kind: fc.constant('running' as const), worker: workerId, claimedAtUnixMs: unixMs }),
+  fc.record({ kind: fc.constant('waiting' as const), untilUnixMs: option(unixMs), reason: text }),
+  fc.record({
+    kind: fc.constant('suspended' as const),
+    suspendedAtUnixMs: unixMs,
+    reason: text,
+    runAtUnixMs: option(unixMs),
+  }),
   fc.record({
     kind: fc.constantFrom('succeeded' as const, 'failed', 'cancelled', 'dead'),
     finishedAtUnixMs: unixMs,
@@ -143,6 +153,7 @@ const atom: fc.Arbitrary<AtomRecord> = fc.record({
     'reverted',
     'revertFailure',
     'ignore',
+    'retrying',
   ),
   intention: fc.constantFrom('execute' as const, 'ignore', 'revert', 'retry'),
   tries: count,
@@ -159,33 +170,72 @@ const atom: fc.Arbitrary<AtomRecord> = fc.record({
   startedAtUnixMs: option(unixMs),
   finishedAtUnixMs: option(unixMs),
   nextAtUnixMs: option(unixMs),
+  generation: count,
+  blocked: option(fc.constantFrom('all' as const, 'flow', 'neighbours', 'atom')),
+  rounds: fc.array(
+    fc.record({
+      startedAtUnixMs: unixMs,
+      provided: option(payload),
+      failures: fc.array(failure, { maxLength: 2 }),
+      decision: option(fc.constantFrom('retry' as const, 'revert', 'revertAll')),
+    }),
+    { maxLength: 2 },
+  ),
+  signal: option(fc.integer({ min: 1, max: 1000 })),
   attempt: count,
   worker: text,
 });
 const control: fc.Arbitrary<JobControlFields> = fc.record({
-  cancel: fc.boolean(),
+  wish: fc.constantFrom('none' as const, 'suspend', 'cancelWithRevert', 'cancel'),
   requestedAtUnixMs: unixMs,
   reason: text,
+  signals: count,
+  signalBytes: count,
 });
-const flow: fc.Arbitrary<FlowFields> = fc.record({
+const signal: fc.Arbitrary<JobSignal> = fc.record({
+  seq: fc.integer({ min: 1, max: 1000 }),
   name: someText,
-  description: text,
-  inputSchemaJson: text,
-  nodes: fc.array(
-    fc.record({
-      name: someText,
-      requires: texts,
-      provides: texts,
-      path: texts,
-      hasRevert: fc.boolean(),
-    }),
-    { maxLength: 3 },
-  ),
-  edges: fc.array(fc.record({ from: text, to: text, values: texts }), { maxLength: 3 }),
-  digest: text,
-  registeredAtUnixMs: unixMs,
-  registeredBy: text,
+  payload,
+  atUnixMs: unixMs,
 });
+const { graph } = fc.letrec<{ graph: FlowGraphFields }>((tie) => ({
+  graph: fc.record({
+    nodes: fc.array(
+      fc.record(
+        {
+          name: someText,
+          requires: texts,
+          provides: texts,
+          path: texts,
+          hasRevert: fc.boolean(),
+          kind: someText,
+          controller: someText,
+          body: tie('graph'),
+        },
+        { requiredKeys: ['name', 'requires', 'provides', 'path', 'hasRevert'] },
+      ),
+      { maxLength: 3, depthIdentifier: 'graph' },
+    ),
+    edges: fc.array(
+      fc.record(
+        { from: text, to: text, values: texts, label: someText },
+        { requiredKeys: ['from', 'to', 'values'] },
+      ),
+      { maxLength: 3 },
+    ),
+  }),
+}));
+const flow: fc.Arbitrary<FlowFields> = fc
+  .record({
+    name: someText,
+    description: text,
+    inputSchemaJson: text,
+    graph,
+    digest: text,
+    registeredAtUnixMs: unixMs,
+    registeredBy: text,
+  })
+  .map(({ graph: { nodes, edges }, ...rest }) => ({ ...rest, nodes, edges }));
 const worker: fc.Arbitrary<WorkerFields> = fc.record({
   id: workerId,
   host: text,
@@ -205,6 +255,7 @@ const jobView: fc.Arbitrary<JobViewFields> = fc.record({
   output: option(payload),
   control: option(control),
   waitingReason: text,
+  signals: fc.array(signal, { maxLength: 2 }),
 });
 
 /** What fast-check has to say about the way there and back; undefined when nothing was lost. */
@@ -234,6 +285,19 @@ describe('a record read back equals the record written (R1)', () => {
   });
   test('job control', () => {
     expect(lossOf(control, (record) => decodeJobControl(encodeJobControl(record)))).toBeUndefined();
+  });
+  test('job control that only counts signals', () => {
+    const counted: fc.Arbitrary<JobControlFields> = fc.record({
+      wish: fc.constant('none' as const),
+      requestedAtUnixMs: fc.constant(undefined),
+      reason: fc.constant(''),
+      signals: fc.integer({ min: 1, max: 1000 }),
+      signalBytes: count,
+    });
+    expect(lossOf(counted, (record) => decodeJobControl(encodeJobControl(record)))).toBeUndefined();
+  });
+  test('signal', () => {
+    expect(lossOf(signal, (record) => decodeJobSignal(encodeJobSignal(record)))).toBeUndefined();
   });
   test('ready entry', () => {
     const entry = fc.record({ jobId });
@@ -275,6 +339,7 @@ const DECODERS: readonly [string, (bytes: Uint8Array, place?: string) => unknown
   ['JobStatus', decodeJobStatus],
   ['Atom', decodeAtom],
   ['JobControl', decodeJobControl],
+  ['JobSignal', decodeJobSignal],
   ['ReadyEntry', decodeReadyEntry],
   ['Flow', decodeFlow],
   ['Worker', decodeWorker],
@@ -288,6 +353,15 @@ function thrownBy(run: () => unknown): unknown {
   }
   return undefined;
 }
+
+test('a flow reads back with as many maps in each other as a flow may have', () => {
+  const [example] = fc.sample(flow, { numRuns: 1, seed: 1 });
+  const node = { name: 'map', requires: [], provides: [], path: [], hasRevert: false };
+  let body: FlowGraphFields = { nodes: [node], edges: [] };
+  for (let depth = 0; depth < 30; depth += 1) body = { nodes: [{ ...node, body }], edges: [] };
+  const nested = { ...(example as FlowFields), ...body };
+  expect(decodeFlow(encodeFlow(nested))).toEqual(nested);
+});
 
 describe('damaged bytes are an error that names the record (R2)', () => {
   test.each(DECODERS)('%s: no bytes at all', (name, decode) => {
@@ -310,7 +384,7 @@ describe('damaged bytes are an error that names the record (R2)', () => {
 
   test('a state that this version has no name for is refused', () => {
     fc.assert(
-      fc.property(jobStatus, fc.integer({ min: 8, max: 1000 }), (status, state) => {
+      fc.property(jobStatus, fc.integer({ min: 10, max: 1000 }), (status, state) => {
         const message = fromBinary(JobStatusSchema, encodeJobStatus(status));
         // A number that the enum does not know is what a newer version would send.
         message.state = state as typeof message.state;

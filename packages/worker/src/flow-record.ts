@@ -1,5 +1,5 @@
 import type { FlowRecord } from '@holdfast/board';
-import type { AnyFlow } from '@holdfast/flow';
+import type { AnyFlow, CompiledGraph } from '@holdfast/flow';
 
 /**
  * A flow as the board registers it. Where two large groups of tasks follow each other, edges lead
@@ -14,16 +14,25 @@ export function toFlowRecord(
     name,
     description,
     inputSchemaJson,
-    nodes: graph.nodes.map((node) => ({
-      name: node.name,
-      requires: node.requires,
-      provides: node.provides,
-      path: node.path,
-      hasRevert: node.hasRevert,
-    })),
-    edges: graph.edges,
+    ...toGraphRecord(graph),
     digest,
     registeredAtUnixMs: registration.atUnixMs,
     registeredBy: registration.by,
+  };
+}
+
+function toGraphRecord({ nodes, edges }: CompiledGraph): Pick<FlowRecord, 'nodes' | 'edges'> {
+  return {
+    nodes: nodes.map(({ name, requires, provides, path, hasRevert, kind, controller, body }) => ({
+      name,
+      requires,
+      provides,
+      path,
+      hasRevert,
+      ...(kind ? { kind } : {}),
+      ...(controller === undefined ? {} : { controller }),
+      ...(body ? { body: toGraphRecord(body) } : {}),
+    })),
+    edges,
   };
 }

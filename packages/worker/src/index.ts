@@ -23,6 +23,22 @@ export {
   type SupervisorLink,
   WORKER_ID_VARIABLE,
 } from './supervisor-link.ts';
+export { ThreadDiedError } from './thread-call.ts';
+export {
+  THREAD_ABORT_GRACE_MS,
+  type ThreadContext,
+  type ThreadFunction,
+} from './thread-context.ts';
+export {
+  DEFAULT_THREADS_WAITING,
+  MAX_THREAD_MEMORY_MB,
+  MAX_THREADS,
+  MAX_THREADS_WAITING,
+  MIN_THREAD_MEMORY_MB,
+  ThreadPool,
+  type ThreadPoolOptions,
+  type ThreadRunOptions,
+} from './thread-pool.ts';
 export { VERSION } from './version.ts';
 export { type StopOptions, Worker } from './worker.ts';
 export type { WorkerOptions } from './worker-parts.ts';

@@ -10,13 +10,17 @@
 //       attempt wrote already it writes again, and an end that happened is recognised as its own.
 //   R3. However the run ends, the attempt is either ended on the board, or left to be taken over by
 //       the loss of the membership. No job is dropped.
-//   R4. A process that was paused past its lease calls no user code when it wakes: the lease is judged
+//   R4. What the outside wants of the job is heeded while it runs: a cancel stops the run, a cancel with
+//       revert and a suspend are handed to it. What comes too late for that, the board sees to when the
+//       attempt ends.
+//   R5. A process that was paused past its lease calls no user code when it wakes: the lease is judged
 //       by arithmetic right before each call. A pause between that and the call is what fences are for.
-import type { AttemptEnded, Claim, Member } from '@holdfast/board';
+import type { AttemptEnded, Claim, JobControl, Member } from '@holdfast/board';
 import { deadlineFailure } from '@holdfast/board';
 import {
   AssertionError,
   type AtomRecord,
+  assert,
   ClaimLostError,
   type Clock,
   type Failure,
@@ -27,10 +31,17 @@ import {
   sleep,
   toFailure,
 } from '@holdfast/core';
-import { type AnyFlow, type RunResult, runFlow } from '@holdfast/flow';
+import {
+  type AnyFlow,
+  joinObservers,
+  type ListenerHub,
+  type RunResult,
+  runFlow,
+} from '@holdfast/flow';
 import { type AttemptSpan, startAttemptSpan, type WorkerMetrics } from '@holdfast/telemetry';
 import { context } from '@opentelemetry/api';
 import type { Patience } from './patience.ts';
+import { RunNews } from './run-news.ts';
 import { RunReport } from './run-report.ts';
 
 export interface JobRunParts {
@@ -41,6 +52,7 @@ export interface JobRunParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
+  readonly listeners: ListenerHub;
   /** Whether the session of this member can still be trusted, by arithmetic. */
   readonly isTrusted: () => boolean;
   /** Aborts when this worker is no member any more. */
@@ -66,7 +78,10 @@ export class JobRun {
   readonly #logger: Logger;
   readonly #span: AttemptSpan;
   readonly #report: RunReport;
+  readonly #news: RunNews;
   readonly #stop = new AbortController();
+  readonly #revert = new AbortController();
+  readonly #suspend = new AbortController();
   readonly #done = new AbortController();
   #isEnding = false;
   #order: StopOrder | undefined;
@@ -90,12 +105,20 @@ export class JobRun {
       logger: parts.logger,
       metrics: parts.metrics,
     });
-    if (claim.control?.cancel) this.cancel(claim.control.reason);
+    this.#news = new RunNews({
+      member: parts.member,
+      claim,
+      patience: parts.patience,
+      logger: this.#logger,
+      done: this.#done.signal,
+      wanted: (control) => this.#heed(control),
+    });
+    if (claim.control) this.#heed(claim.control);
   }
 
-  /** Stops the run; the job ends CANCELLED. */
-  cancel(reason: string): void {
-    this.#giveOrder({ kind: 'cancel', reason });
+  /** Tells that something was asked of the job, or that it was told something. */
+  look(): void {
+    if (!this.#done.signal.aborted) this.#news.look();
   }
 
   /** Stops the run; the job is handed back to the board at once. */
@@ -107,7 +130,10 @@ export class JobRun {
   async run(): Promise<void> {
     const { spec } = this.#claim;
     const { lost, metrics } = this.#parts;
-    const fence = (): void => this.#stop.abort(lost.reason);
+    const fence = (): void => {
+      this.#stop.abort(lost.reason);
+      this.#finish();
+    };
     if (lost.aborted) fence();
     else lost.addEventListener('abort', fence, { once: true });
     this.#startDeadlines();
@@ -117,13 +143,20 @@ export class JobRun {
       outcome = await context.with(this.#span.context, () => this.#runToEnd());
     } finally {
       lost.removeEventListener('abort', fence);
-      this.#done.abort('over'); // A reason, because without one each abort would make an exception.
+      this.#finish();
+      await this.#news.settled();
       metrics.attemptEnded(spec, attemptEnd(outcome));
     }
   }
 
+  /** Neither deadlines nor news matter any more. */
+  #finish(): void {
+    this.#done.abort('over'); // A reason, because without one each abort would make an exception.
+  }
+
   async #runToEnd(): Promise<AttemptOutcome> {
     try {
+      await this.#news.settled(); // What came before the answer to the claim is heeded first.
       const result = await this.#execute();
       this.#isEnding = true;
       const outcome = await this.#end(result);
@@ -138,28 +171,36 @@ export class JobRun {
 
   /** Runs the flow. What it rejects with, other than the loss of the claim, is the job's failure. */
   async #execute(): Promise<RunResult> {
-    const { flow, clock, random, member, lost, isTrusted } = this.#parts;
+    const { flow, clock, random, member, lost, isTrusted, listeners } = this.#parts;
     const { spec, status, fence, atoms } = this.#claim;
     if (this.#stop.signal.aborted) return { kind: 'stopped', uncommitted: [] };
+    const listening = listeners.listen({ flow, jobId: spec.id, attempt: status.attempt });
+    let result: RunResult | undefined;
     try {
-      return await runFlow({
+      result = await runFlow({
         flow,
         input: spec.input,
         identity: { jobId: spec.id, attempt: status.attempt, worker: member.id, fence },
         atoms,
         checkpoint: (records) => this.#checkpoint(records),
         signal: this.#stop.signal,
-        mayCall: isTrusted, // R4
+        suspend: this.#suspend.signal, // R4
+        cancel: this.#revert.signal,
+        signals: this.#news,
+        mayCall: isTrusted, // R5
         clock,
         random,
         logger: this.#logger,
-        observer: this.#report,
+        observer: joinObservers(this.#report, listening.observer),
       });
+      return result;
     } catch (error) {
       const isOver = error instanceof ClaimLostError || lost.aborted;
       if (isOver || error instanceof AssertionError) throw error;
       this.#logger.error({ error }, 'the flow cannot go on, so the job fails');
       return { kind: 'failed', failure: toFailure(error), uncommitted: [] };
+    } finally {
+      listening.ended(result);
     }
   }
 
@@ -205,18 +246,45 @@ export class JobRun {
       case 'succeeded':
         return await member.succeed(claim, { atoms, output: result.output });
       case 'failed':
-        return await member.fail(claim, { atoms, failure: result.failure });
+        return await this.#writeFailure(result);
       case 'waiting':
-        return await member.retryLater(claim, {
-          atoms,
-          runAtUnixMs: result.untilUnixMs,
-          reason: result.reason,
-        });
+        return await this.#writeWait(result);
+      case 'suspended':
+        return await member.suspended(claim, { atoms });
       case 'stopped':
         return await this.#writeStop(atoms);
       default:
         return result satisfies never;
     }
+  }
+
+  /** A flow that was to be reverted ends failed, and its job cancelled. */
+  async #writeFailure(result: RunResult & { readonly kind: 'failed' }): Promise<AttemptEnded> {
+    const { member } = this.#parts;
+    const { failure, uncommitted: atoms } = result;
+    if (!this.#revert.signal.aborted) return await member.fail(this.#claim, { atoms, failure });
+    this.#report.noteRevertFailures(atoms);
+    return await member.cancelled(this.#claim, {
+      atoms,
+      reason: 'cancelled by request',
+      failure: this.#report.revertFailure,
+    });
+  }
+
+  async #writeWait(result: RunResult & { readonly kind: 'waiting' }): Promise<AttemptEnded> {
+    const { member } = this.#parts;
+    const { uncommitted: atoms, untilUnixMs, signalsSeen, reason } = result;
+    if (result.waitsForSignal) {
+      return await member.wait(this.#claim, { atoms, untilUnixMs, signalsSeen, reason });
+    }
+    assert(untilUnixMs !== undefined, `job ${this.jobId} waits for a signal, or for a time`);
+    const reverts = this.#revert.signal.aborted;
+    return await member.retryLater(this.#claim, {
+      atoms,
+      runAtUnixMs: untilUnixMs,
+      reason,
+      reverts,
+    });
   }
 
   async #writeStop(atoms: readonly AtomRecord[]): Promise<AttemptEnded> {
@@ -239,6 +307,23 @@ export class JobRun {
   async #keepTrying<T>(what: string, call: () => Promise<T>): Promise<T> {
     const { patience, lost } = this.#parts;
     return await patience.keepTrying(call, { signal: lost, what });
+  }
+
+  /** R4. */
+  #heed({ wish, reason }: JobControl): void {
+    switch (wish) {
+      case 'cancel':
+        return this.#giveOrder({ kind: 'cancel', reason });
+      case 'cancelWithRevert':
+        return this.#revert.abort(new Error(`the job was cancelled: ${reason}`));
+      case 'suspend':
+        return this.#suspend.abort(new Error(`the job was suspended: ${reason}`));
+      case 'none':
+        // A suspend that was taken back: the run ends in order nevertheless, and goes on as a new attempt.
+        return;
+      default:
+        return wish satisfies never;
+    }
   }
 
   #giveOrder(order: StopOrder): void {
@@ -306,5 +391,18 @@ function stopReason(order: StopOrder): Error {
 }
 
 function attemptEnd(outcome: AttemptOutcome): string {
-  return outcome === 'ready' || outcome === 'scheduled' ? 'released' : outcome;
+  switch (outcome) {
+    case 'ready':
+    case 'scheduled':
+    case 'waiting':
+    case 'suspended':
+      return 'released';
+    case 'succeeded':
+    case 'failed':
+    case 'cancelled':
+    case 'lost':
+      return outcome;
+    default:
+      return outcome satisfies never;
+  }
 }

@@ -16,6 +16,7 @@ export const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 export const MAX_DRAIN_TIMEOUT_MS = 86_400_000;
 
 /** Queues, and flows, that one worker serves. */
+export const MAX_LISTENERS = 100;
 export const MAX_QUEUES = 100;
 export const MAX_FLOWS = 1000;
 

@@ -5,7 +5,7 @@
 //   revert started   debug, likewise for a revert
 //   task committed   debug, after the commit of each of a task's records: jobId, task, state, attempt
 import type { Claim } from '@holdfast/board';
-import type { AtomRecord, Clock, Logger } from '@holdfast/core';
+import type { AtomRecord, Clock, Failure, Logger } from '@holdfast/core';
 import type { RunObserver, TaskCallInfo } from '@holdfast/flow';
 import { ATTRIBUTES, SPANS, type WorkerMetrics } from '@holdfast/telemetry';
 import { type Context, context, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
@@ -22,9 +22,16 @@ export interface RunReportParts {
 /** The engine's observer of one attempt. */
 export class RunReport implements RunObserver {
   readonly #parts: RunReportParts;
+  #revertFailure: Failure | undefined;
 
   constructor(parts: RunReportParts) {
     this.#parts = parts;
+    this.noteRevertFailures(parts.claim.atoms);
+  }
+
+  /** Why a task of the job, in this attempt or an earlier one, could not be reverted. */
+  get revertFailure(): Failure | undefined {
+    return this.#revertFailure;
   }
 
   async around<T>(call: TaskCallInfo, run: () => Promise<T>): Promise<T> {
@@ -50,9 +57,16 @@ export class RunReport implements RunObserver {
 
   committed(records: readonly AtomRecord[]): void {
     const { claim, logger } = this.#parts;
+    this.noteRevertFailures(records);
     for (const { name, state, attempt } of records) {
       logger.debug({ jobId: claim.spec.id, task: name, state, attempt }, 'task committed');
     }
+  }
+
+  /** Notes which of these records say that a revert has failed for good. */
+  noteRevertFailures(records: readonly AtomRecord[]): void {
+    const broken = records.find(({ state }) => state === 'revertFailure');
+    this.#revertFailure ??= broken?.revertFailure;
   }
 
   #started(call: TaskCallInfo): void {

@@ -45,6 +45,8 @@ export class FaultyCoord implements Coord {
   answersToLose = 0;
   /** Called before each commit; for tests that count them. */
   onCommit: (commit: Commit) => void = () => undefined;
+  /** Called before each listing; for tests that count them. */
+  onList: (range: ListRange) => void = () => undefined;
   /** Waited for after a commit has happened, before its answer is given. */
   beforeAnswer: (commit: Commit) => Promise<void> = async () => undefined;
   /** How long it takes to arm a watch, in milliseconds. */
@@ -89,6 +91,7 @@ export class FaultyCoord implements Coord {
   }
 
   async list(range: ListRange, options?: CallOptions): Promise<Page> {
+    this.onList(range);
     this.#check();
     return await this.#inner.list(range, options);
   }

@@ -15,7 +15,7 @@ import {
   systemRandom,
   type WorkerId,
 } from '@holdfast/core';
-import { type AnyFlow, isFlow } from '@holdfast/flow';
+import { type AnyFlow, type FlowListener, isFlow, ListenerHub } from '@holdfast/flow';
 import { createInstruments, type WorkerMetrics } from '@holdfast/telemetry';
 import {
   DEFAULT_CONCURRENCY,
@@ -25,6 +25,7 @@ import {
   MAX_DRAIN_TIMEOUT_MS,
   MAX_FLOWS,
   MAX_LEASE_TTL_MS,
+  MAX_LISTENERS,
   MAX_QUEUES,
   MIN_LEASE_TTL_MS,
 } from './limits.ts';
@@ -52,6 +53,8 @@ export interface WorkerOptions {
   readonly workerId?: WorkerId | undefined;
   /** To the supervisor whose child this process is; see `connectToSupervisor`. */
   readonly supervisor?: SupervisorLink | undefined;
+  /** Told what happens in the jobs that run here; up to {@link MAX_LISTENERS}. Default: none. */
+  readonly listeners?: readonly FlowListener[] | undefined;
   /** Default: the machine's. */
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
@@ -75,6 +78,7 @@ export interface WorkerParts {
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
   readonly patience: Patience;
+  readonly listeners: ListenerHub;
 }
 
 /** Checks the options; throws InvalidArgumentError naming the field, its value and what is allowed. */
@@ -108,6 +112,7 @@ export function workerParts(options: WorkerOptions): WorkerParts {
     logger,
     metrics: createInstruments().worker,
     patience: new Patience({ clock, random, logger }),
+    listeners: new ListenerHub({ listeners: checkListeners(options.listeners), clock, logger }),
   };
 }
 
@@ -141,6 +146,18 @@ function checkFlows(flows: readonly AnyFlow[]): ReadonlyMap<string, AnyFlow> {
     byName.set(flow.name, flow);
   }
   return byName;
+}
+
+function checkListeners(listeners: readonly FlowListener[] = []): readonly FlowListener[] {
+  checkInteger('listeners.length', listeners.length, [0, MAX_LISTENERS]);
+  for (const [index, listener] of listeners.entries()) {
+    if (typeof listener.onEvent === 'function') continue;
+    throw new InvalidArgumentError(`listeners[${index}].onEvent`, {
+      value: typeof listener.onEvent,
+      allowed: 'a function',
+    });
+  }
+  return listeners;
 }
 
 function checkQueues(queues: readonly string[]): readonly string[] {

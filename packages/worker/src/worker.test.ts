@@ -280,6 +280,32 @@ describe('a draining worker', () => {
     for (const id of ids) expect(await fleet.stateOf(id)).toBe('ready');
   });
 
+  test('does not look for a claim whose answer was lost when it is stopped immediately', async () => {
+    await using fleet = new TestFleet();
+    const only = step();
+    const theFlow = stepFlow('f', { only });
+    const { worker, coord } = await fleet.startWorker({ flows: [theFlow] });
+    let lookUps = 0;
+    let stopped: Promise<void> | undefined;
+    coord.beforeAnswer = async (commit) => {
+      if (!isClaim(commit)) return;
+      stopped = worker.stop({ immediately: true });
+      coord.answersToLose = 1;
+      // Leaving asks whether one claim is left, to know whether the fleet has to settle this worker.
+      coord.onList = ({ prefix, limit }) => {
+        if (prefix.startsWith(`claims/${worker.id}`) && limit > 1) lookUps += 1;
+      };
+    };
+    const id = await fleet.post('f');
+    await fleet.until(() => stopped !== undefined);
+    await fleet.drive(worker.stop());
+    expect(lookUps).toBe(0);
+    await fleet.startWorker({ flows: [theFlow] });
+    const { status } = await fleet.untilState(id, 'succeeded');
+    expect(status.attempts.map((attempt) => attempt.end)).toEqual(['lost', 'succeeded']);
+    expect(only.calls).toHaveLength(1);
+  });
+
   test('leaves in time although a task ignores its signal', async () => {
     await using fleet = new TestFleet();
     const only = step();

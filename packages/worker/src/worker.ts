@@ -103,6 +103,7 @@ export class Worker implements Service {
       if (this.#hasJoined) throw error;
       this.#joined.reject(error); // Whoever started it is told.
     } finally {
+      await this.#parts.listeners.stop();
       this.#joined.resolve();
       this.#finished.resolve();
     }

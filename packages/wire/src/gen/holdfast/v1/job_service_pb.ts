@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Atom, JobControl, JobDeadlines, JobOutcome, JobSpec, JobState, JobStatus, Payload, TraceContext } from "./records_pb.ts";
+import type { Atom, JobControl, JobDeadlines, JobOutcome, JobSignal, JobSpec, JobState, JobStatus, Payload, TraceContext } from "./records_pb.ts";
 import { file_holdfast_v1_records } from "./records_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/job_service.proto.
  */
 export const file_holdfast_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1ob2xkZmFzdC92MS9qb2Jfc2VydmljZS5wcm90bxILaG9sZGZhc3QudjEi1QMKBk5ld0pvYhIMCgRmbG93GAEgASgJEiMKBWlucHV0GAIgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBINCgVxdWV1ZRgDIAEoCRIVCghwcmlvcml0eRgEIAEoBUgAiAEBEioKBnJ1bl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYBiABKAMSGQoMbWF4X2F0dGVtcHRzGAcgASgFSAGIAQESLAoJZGVhZGxpbmVzGAggASgLMhkuaG9sZGZhc3QudjEuSm9iRGVhZGxpbmVzEhkKDHJldGVudGlvbl9tcxgJIAEoA0gCiAEBEi8KBmxhYmVscxgKIAMoCzIfLmhvbGRmYXN0LnYxLk5ld0pvYi5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSKAoFdHJhY2UYDCABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfcHJpb3JpdHlCDwoNX21heF9hdHRlbXB0c0IPCg1fcmV0ZW50aW9uX21zIjIKDlBvc3RKb2JSZXF1ZXN0EiAKA2pvYhgBIAEoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiIuCg9Qb3N0Sm9iUmVzcG9uc2USCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCCI0Cg9Qb3N0Sm9ic1JlcXVlc3QSIQoEam9icxgBIAMoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiI8ChBQb3N0Sm9ic1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy5ob2xkZmFzdC52MS5Qb3N0UmVzdWx0IlQKClBvc3RSZXN1bHQSCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCBISCgplcnJvcl9jb2RlGAMgASgJEhUKDWVycm9yX21lc3NhZ2UYBCABKAki3wEKA0pvYhIiCgRzcGVjGAEgASgLMhQuaG9sZGZhc3QudjEuSm9iU3BlYxImCgZzdGF0dXMYAiABKAsyFi5ob2xkZmFzdC52MS5Kb2JTdGF0dXMSIAoFYXRvbXMYAyADKAsyES5ob2xkZmFzdC52MS5BdG9tEigKB291dGNvbWUYBCABKAsyFy5ob2xkZmFzdC52MS5Kb2JPdXRjb21lEigKB2NvbnRyb2wYBSABKAsyFy5ob2xkZmFzdC52MS5Kb2JDb250cm9sEhYKDndhaXRpbmdfcmVhc29uGAYgASgJImMKCkpvYlN1bW1hcnkSJgoGc3RhdHVzGAEgASgLMhYuaG9sZGZhc3QudjEuSm9iU3RhdHVzEi0KCXBvc3RlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGwoNR2V0Sm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIvCg5HZXRKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiYAoPTGlzdEpvYnNSZXF1ZXN0EiYKBmZpbHRlchgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYkZpbHRlchIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSLEAQoJSm9iRmlsdGVyEiUKBnN0YXRlcxgBIAMoDjIVLmhvbGRmYXN0LnYxLkpvYlN0YXRlEgwKBGZsb3cYAiABKAkSDQoFcXVldWUYAyABKAkSDgoGd29ya2VyGAQgASgJEjAKDHBvc3RlZF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNcG9zdGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUgoQTGlzdEpvYnNSZXNwb25zZRIlCgRqb2JzGAEgAygLMhcuaG9sZGZhc3QudjEuSm9iU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHQoPV2F0Y2hKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjEKEFdhdGNoSm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iIi4KEENhbmNlbEpvYlJlcXVlc3QSCgoCaWQYASABKAkSDgoGcmVhc29uGAIgASgJIjsKEUNhbmNlbEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXZpdmVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJldml2ZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1czKKBAoKSm9iU2VydmljZRJECgdQb3N0Sm9iEhsuaG9sZGZhc3QudjEuUG9zdEpvYlJlcXVlc3QaHC5ob2xkZmFzdC52MS5Qb3N0Sm9iUmVzcG9uc2USRwoIUG9zdEpvYnMSHC5ob2xkZmFzdC52MS5Qb3N0Sm9ic1JlcXVlc3QaHS5ob2xkZmFzdC52MS5Qb3N0Sm9ic1Jlc3BvbnNlEkEKBkdldEpvYhIaLmhvbGRmYXN0LnYxLkdldEpvYlJlcXVlc3QaGy5ob2xkZmFzdC52MS5HZXRKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVzcG9uc2USSQoIV2F0Y2hKb2ISHC5ob2xkZmFzdC52MS5XYXRjaEpvYlJlcXVlc3QaHS5ob2xkZmFzdC52MS5XYXRjaEpvYlJlc3BvbnNlMAESSgoJQ2FuY2VsSm9iEh0uaG9sZGZhc3QudjEuQ2FuY2VsSm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLkNhbmNlbEpvYlJlc3BvbnNlEkoKCVJldml2ZUpvYhIdLmhvbGRmYXN0LnYxLlJldml2ZUpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5SZXZpdmVKb2JSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_holdfast_v1_records]);
+  fileDesc("Ch1ob2xkZmFzdC92MS9qb2Jfc2VydmljZS5wcm90bxILaG9sZGZhc3QudjEi1QMKBk5ld0pvYhIMCgRmbG93GAEgASgJEiMKBWlucHV0GAIgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBINCgVxdWV1ZRgDIAEoCRIVCghwcmlvcml0eRgEIAEoBUgAiAEBEioKBnJ1bl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYBiABKAMSGQoMbWF4X2F0dGVtcHRzGAcgASgFSAGIAQESLAoJZGVhZGxpbmVzGAggASgLMhkuaG9sZGZhc3QudjEuSm9iRGVhZGxpbmVzEhkKDHJldGVudGlvbl9tcxgJIAEoA0gCiAEBEi8KBmxhYmVscxgKIAMoCzIfLmhvbGRmYXN0LnYxLk5ld0pvYi5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSKAoFdHJhY2UYDCABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfcHJpb3JpdHlCDwoNX21heF9hdHRlbXB0c0IPCg1fcmV0ZW50aW9uX21zIjIKDlBvc3RKb2JSZXF1ZXN0EiAKA2pvYhgBIAEoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiIuCg9Qb3N0Sm9iUmVzcG9uc2USCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCCI0Cg9Qb3N0Sm9ic1JlcXVlc3QSIQoEam9icxgBIAMoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiI8ChBQb3N0Sm9ic1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy5ob2xkZmFzdC52MS5Qb3N0UmVzdWx0IlQKClBvc3RSZXN1bHQSCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCBISCgplcnJvcl9jb2RlGAMgASgJEhUKDWVycm9yX21lc3NhZ2UYBCABKAkiiAIKA0pvYhIiCgRzcGVjGAEgASgLMhQuaG9sZGZhc3QudjEuSm9iU3BlYxImCgZzdGF0dXMYAiABKAsyFi5ob2xkZmFzdC52MS5Kb2JTdGF0dXMSIAoFYXRvbXMYAyADKAsyES5ob2xkZmFzdC52MS5BdG9tEigKB291dGNvbWUYBCABKAsyFy5ob2xkZmFzdC52MS5Kb2JPdXRjb21lEigKB2NvbnRyb2wYBSABKAsyFy5ob2xkZmFzdC52MS5Kb2JDb250cm9sEhYKDndhaXRpbmdfcmVhc29uGAYgASgJEicKB3NpZ25hbHMYByADKAsyFi5ob2xkZmFzdC52MS5Kb2JTaWduYWwiYwoKSm9iU3VtbWFyeRImCgZzdGF0dXMYASABKAsyFi5ob2xkZmFzdC52MS5Kb2JTdGF0dXMSLQoJcG9zdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIi8KDkdldEpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiJgCg9MaXN0Sm9ic1JlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYuaG9sZGZhc3QudjEuSm9iRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIsQBCglKb2JGaWx0ZXISJQoGc3RhdGVzGAEgAygOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDAoEZmxvdxgCIAEoCRINCgVxdWV1ZRgDIAEoCRIOCgZ3b3JrZXIYBCABKAkSMAoMcG9zdGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1wb3N0ZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSChBMaXN0Sm9ic1Jlc3BvbnNlEiUKBGpvYnMYASADKAsyFy5ob2xkZmFzdC52MS5Kb2JTdW1tYXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMQoQV2F0Y2hKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDgoGcmV2ZXJ0GAMgASgIIjsKEUNhbmNlbEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXZpdmVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJldml2ZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyJsChBTaWduYWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJQoHcGF5bG9hZBgDIAEoCzIULmhvbGRmYXN0LnYxLlBheWxvYWQSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJIlkKEVNpZ25hbEpvYlJlc3BvbnNlEgsKA3NlcRgBIAEoBRIPCgdjcmVhdGVkGAIgASgIEiYKBnN0YXR1cxgDIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIvChFTdXNwZW5kSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoSU3VzcGVuZEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXN1bWVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJlc3VtZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1czLxBQoKSm9iU2VydmljZRJECgdQb3N0Sm9iEhsuaG9sZGZhc3QudjEuUG9zdEpvYlJlcXVlc3QaHC5ob2xkZmFzdC52MS5Qb3N0Sm9iUmVzcG9uc2USRwoIUG9zdEpvYnMSHC5ob2xkZmFzdC52MS5Qb3N0Sm9ic1JlcXVlc3QaHS5ob2xkZmFzdC52MS5Qb3N0Sm9ic1Jlc3BvbnNlEkEKBkdldEpvYhIaLmhvbGRmYXN0LnYxLkdldEpvYlJlcXVlc3QaGy5ob2xkZmFzdC52MS5HZXRKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVzcG9uc2USSQoIV2F0Y2hKb2ISHC5ob2xkZmFzdC52MS5XYXRjaEpvYlJlcXVlc3QaHS5ob2xkZmFzdC52MS5XYXRjaEpvYlJlc3BvbnNlMAESSgoJQ2FuY2VsSm9iEh0uaG9sZGZhc3QudjEuQ2FuY2VsSm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLkNhbmNlbEpvYlJlc3BvbnNlEkoKCVJldml2ZUpvYhIdLmhvbGRmYXN0LnYxLlJldml2ZUpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5SZXZpdmVKb2JSZXNwb25zZRJKCglTaWduYWxKb2ISHS5ob2xkZmFzdC52MS5TaWduYWxKb2JSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuU2lnbmFsSm9iUmVzcG9uc2USTQoKU3VzcGVuZEpvYhIeLmhvbGRmYXN0LnYxLlN1c3BlbmRKb2JSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuU3VzcGVuZEpvYlJlc3BvbnNlEkoKCVJlc3VtZUpvYhIdLmhvbGRmYXN0LnYxLlJlc3VtZUpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5SZXN1bWVKb2JSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_holdfast_v1_records]);
 
 /**
  * A job as a producer describes it.
@@ -255,7 +255,7 @@ export type Job = Message<"holdfast.v1.Job"> & {
   outcome?: JobOutcome | undefined;
 
   /**
-   * Set when a running job is to be cancelled.
+   * Set when something was asked of the job, or it has received a signal.
    *
    * @generated from field: holdfast.v1.JobControl control = 5;
    */
@@ -267,6 +267,13 @@ export type Job = Message<"holdfast.v1.Job"> & {
    * @generated from field: string waiting_reason = 6;
    */
   waitingReason: string;
+
+  /**
+   * What it has received, by number.
+   *
+   * @generated from field: repeated holdfast.v1.JobSignal signals = 7;
+   */
+  signals: JobSignal[];
 };
 
 /**
@@ -482,6 +489,13 @@ export type CancelJobRequest = Message<"holdfast.v1.CancelJobRequest"> & {
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * What the job's tasks have done is reverted before it ends.
+   *
+   * @generated from field: bool revert = 3;
+   */
+  revert: boolean;
 };
 
 /**
@@ -496,7 +510,8 @@ export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*
  */
 export type CancelJobResponse = Message<"holdfast.v1.CancelJobResponse"> & {
   /**
-   * The job after the request: CANCELLED, or RUNNING while its worker stops.
+   * The job after the request: CANCELLED, or RUNNING while its worker stops, or READY while it is to
+   * be reverted.
    *
    * @generated from field: holdfast.v1.JobStatus status = 1;
    */
@@ -543,6 +558,154 @@ export type ReviveJobResponse = Message<"holdfast.v1.ReviveJobResponse"> & {
  */
 export const ReviveJobResponseSchema: GenMessage<ReviveJobResponse> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_job_service, 18);
+
+/**
+ * @generated from message holdfast.v1.SignalJobRequest
+ */
+export type SignalJobRequest = Message<"holdfast.v1.SignalJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What the job's flow waits for; a name like that of a task.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * At most 524,288 bytes; JSON is nested at most 500 deep. Absent: null as JSON.
+   *
+   * @generated from field: holdfast.v1.Payload payload = 3;
+   */
+  payload?: Payload | undefined;
+
+  /**
+   * At most 256 characters, unique among the signals of the job; empty for none.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message holdfast.v1.SignalJobRequest.
+ * Use `create(SignalJobRequestSchema)` to create a new message.
+ */
+export const SignalJobRequestSchema: GenMessage<SignalJobRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 19);
+
+/**
+ * @generated from message holdfast.v1.SignalJobResponse
+ */
+export type SignalJobResponse = Message<"holdfast.v1.SignalJobResponse"> & {
+  /**
+   * The signal's number.
+   *
+   * @generated from field: int32 seq = 1;
+   */
+  seq: number;
+
+  /**
+   * False when the idempotency key had been used for the same signal before.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+
+  /**
+   * The job after the request.
+   *
+   * @generated from field: holdfast.v1.JobStatus status = 3;
+   */
+  status?: JobStatus | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.SignalJobResponse.
+ * Use `create(SignalJobResponseSchema)` to create a new message.
+ */
+export const SignalJobResponseSchema: GenMessage<SignalJobResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 20);
+
+/**
+ * @generated from message holdfast.v1.SuspendJobRequest
+ */
+export type SuspendJobRequest = Message<"holdfast.v1.SuspendJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * For people; at most 4,096 characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message holdfast.v1.SuspendJobRequest.
+ * Use `create(SuspendJobRequestSchema)` to create a new message.
+ */
+export const SuspendJobRequestSchema: GenMessage<SuspendJobRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 21);
+
+/**
+ * @generated from message holdfast.v1.SuspendJobResponse
+ */
+export type SuspendJobResponse = Message<"holdfast.v1.SuspendJobResponse"> & {
+  /**
+   * The job after the request: SUSPENDED, or RUNNING while its tasks end.
+   *
+   * @generated from field: holdfast.v1.JobStatus status = 1;
+   */
+  status?: JobStatus | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.SuspendJobResponse.
+ * Use `create(SuspendJobResponseSchema)` to create a new message.
+ */
+export const SuspendJobResponseSchema: GenMessage<SuspendJobResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 22);
+
+/**
+ * @generated from message holdfast.v1.ResumeJobRequest
+ */
+export type ResumeJobRequest = Message<"holdfast.v1.ResumeJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ResumeJobRequest.
+ * Use `create(ResumeJobRequestSchema)` to create a new message.
+ */
+export const ResumeJobRequestSchema: GenMessage<ResumeJobRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 23);
+
+/**
+ * @generated from message holdfast.v1.ResumeJobResponse
+ */
+export type ResumeJobResponse = Message<"holdfast.v1.ResumeJobResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.JobStatus status = 1;
+   */
+  status?: JobStatus | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.ResumeJobResponse.
+ * Use `create(ResumeJobResponseSchema)` to create a new message.
+ */
+export const ResumeJobResponseSchema: GenMessage<ResumeJobResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 24);
 
 /**
  * Posts jobs, and tells what became of them. A request that is malformed gets INVALID_ARGUMENT with
@@ -605,8 +768,10 @@ export const JobService: GenService<{
     output: typeof WatchJobResponseSchema;
   },
   /**
-   * Cancels a job: at once when it waits; when it runs its tasks are told to stop. Cancelling a
-   * cancelled job again changes nothing. FAILED_PRECONDITION for a job that has ended otherwise.
+   * Cancels a job: at once when it waits; when it runs its tasks are told to stop. With revert, what
+   * its tasks have done is reverted first, by a worker if the job isn't running. A cancel without
+   * revert stops one with it. Cancelling a cancelled job again changes nothing. FAILED_PRECONDITION
+   * for a job that has ended otherwise, and with revert for one that is cancelled without.
    *
    * @generated from rpc holdfast.v1.JobService.CancelJob
    */
@@ -625,6 +790,44 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof ReviveJobRequestSchema;
     output: typeof ReviveJobResponseSchema;
+  },
+  /**
+   * Sends a signal to a job: it is stored with the job, numbered in the order of arrival, and given to
+   * every attempt of it; a job that waits for one goes on. With an idempotency key a repeated signal
+   * returns the number of the first one; the same key with another name or payload is refused with
+   * ALREADY_EXISTS. FAILED_PRECONDITION for a job that is final; RESOURCE_EXHAUSTED for one that has
+   * received 1,000 signals, or 8 MiB of payloads.
+   *
+   * @generated from rpc holdfast.v1.JobService.SignalJob
+   */
+  signalJob: {
+    methodKind: "unary";
+    input: typeof SignalJobRequestSchema;
+    output: typeof SignalJobResponseSchema;
+  },
+  /**
+   * Suspends a job: at once when it doesn't run; when it runs no further task is started, and it is
+   * suspended once those that run have ended. It may also end by that. Suspending a suspended job
+   * again changes nothing. FAILED_PRECONDITION for a job that is final or is being cancelled.
+   *
+   * @generated from rpc holdfast.v1.JobService.SuspendJob
+   */
+  suspendJob: {
+    methodKind: "unary";
+    input: typeof SuspendJobRequestSchema;
+    output: typeof SuspendJobResponseSchema;
+  },
+  /**
+   * Lets a suspended job go on: it is READY, or SCHEDULED again when it was scheduled for a time that
+   * is still to come. Changes nothing for a job that is not suspended. FAILED_PRECONDITION for a job
+   * that is final.
+   *
+   * @generated from rpc holdfast.v1.JobService.ResumeJob
+   */
+  resumeJob: {
+    methodKind: "unary";
+    input: typeof ResumeJobRequestSchema;
+    output: typeof ResumeJobResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_holdfast_v1_job_service, 0);

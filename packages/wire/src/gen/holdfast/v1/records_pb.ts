@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/records.proto.
  */
 export const file_holdfast_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9yZWNvcmRzLnByb3RvEgtob2xkZmFzdC52MSItCgdQYXlsb2FkEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIjcKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJIkYKDEpvYkRlYWRsaW5lcxIQCghxdWV1ZV9tcxgBIAEoAxISCgphdHRlbXB0X21zGAIgASgDEhAKCHRvdGFsX21zGAMgASgDItoDCgdKb2JTcGVjEgoKAmlkGAEgASgJEgwKBGZsb3cYAiABKAkSIwoFaW5wdXQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEg0KBXF1ZXVlGAQgASgJEhAKCHByaW9yaXR5GAUgASgFEioKBnJ1bl9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWF4X2F0dGVtcHRzGAcgASgFEiwKCWRlYWRsaW5lcxgIIAEoCzIZLmhvbGRmYXN0LnYxLkpvYkRlYWRsaW5lcxIUCgxyZXRlbnRpb25fbXMYCSABKAMSMAoGbGFiZWxzGAogAygLMiAuaG9sZGZhc3QudjEuSm9iU3BlYy5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSFgoOY29udGVudF9kaWdlc3QYDCABKAkSKAoFdHJhY2UYDSABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQSLQoJcG9zdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs4BCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKY2xhaW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3Bhbl9pZBgEIAEoCRIkCgNlbmQYBSABKA4yFy5ob2xkZmFzdC52MS5BdHRlbXB0RW5kEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkiLgoNUmVhZHlQb3NpdGlvbhIOCgZidWNrZXQYASABKAkSDQoFb3JkZXIYAiABKAki0wQKCUpvYlN0YXR1cxIKCgJpZBgBIAEoCRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEhAKCHByaW9yaXR5GAQgASgFEiQKBXN0YXRlGAUgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgGIAEoBRIVCg1sb3N0X2F0dGVtcHRzGAcgASgFEhAKCHJldml2YWxzGAggASgFEiYKCGF0dGVtcHRzGAkgAygLMhQuaG9sZGZhc3QudjEuQXR0ZW1wdBIYChBhdHRlbXB0c19kcm9wcGVkGAogASgFEi4KCnVwZGF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBnJ1bl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLd2FpdF9yZWFzb24YDSABKAkSLAoIcmVhZHlfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlYWR5X3Bvc2l0aW9uGA8gASgLMhouaG9sZGZhc3QudjEuUmVhZHlQb3NpdGlvbhIOCgZ3b3JrZXIYECABKAkSLgoKY2xhaW1lZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB2ZhaWx1cmUYEyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlInAKB0ZhaWx1cmUSDAoEdHlwZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBXN0YWNrGAMgASgJEgwKBHRhc2sYBCABKAkSKQoGY2F1c2VzGAUgAygLMhkuaG9sZGZhc3QudjEuRmFpbHVyZUNhdXNlIi0KDEZhaWx1cmVDYXVzZRIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiawoNUmVjb3JkZWRFcnJvchImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDdHJ5GAIgASgFEiUKB2ZhaWx1cmUYAyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlItEECgRBdG9tEgwKBG5hbWUYASABKAkSJQoFc3RhdGUYAiABKA4yFi5ob2xkZmFzdC52MS5UYXNrU3RhdGUSKQoJaW50ZW50aW9uGAMgASgOMhYuaG9sZGZhc3QudjEuSW50ZW50aW9uEg0KBXRyaWVzGAQgASgFEhIKCmV4ZWN1dGlvbnMYBSABKAUSJAoGcmVzdWx0GAYgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBIlCgdmYWlsdXJlGAcgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIsCg5yZXZlcnRfZmFpbHVyZRgIIAEoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUSFAoMcmV2ZXJ0X3RyaWVzGAkgASgFEioKBmVycm9ycxgKIAMoCzIaLmhvbGRmYXN0LnYxLlJlY29yZGVkRXJyb3ISFgoOZXJyb3JzX2Ryb3BwZWQYCyABKAUSEAoIcHJvZ3Jlc3MYDCABKAESGAoQcHJvZ3Jlc3NfbWVzc2FnZRgNIAEoCRIuCgpzdGFydGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHbmV4dF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYXR0ZW1wdBgRIAEoBRIOCgZ3b3JrZXIYEiABKAkSFgoOZm9yZ2l2ZW5fdHJpZXMYEyABKAUiMgoKSm9iT3V0Y29tZRIkCgZvdXRwdXQYASABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkIl4KCkpvYkNvbnRyb2wSDgoGY2FuY2VsGAEgASgIEjAKDHJlcXVlc3RlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAMgASgJIhwKClJlYWR5RW50cnkSDgoGam9iX2lkGAEgASgJIsUBCgRGbG93EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSGQoRaW5wdXRfc2NoZW1hX2pzb24YAyABKAkSJQoFZ3JhcGgYBCABKAsyFi5ob2xkZmFzdC52MS5GbG93R3JhcGgSDgoGZGlnZXN0GAUgASgJEjEKDXJlZ2lzdGVyZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlZ2lzdGVyZWRfYnkYByABKAkiVwoJRmxvd0dyYXBoEiQKBW5vZGVzGAEgAygLMhUuaG9sZGZhc3QudjEuRmxvd05vZGUSJAoFZWRnZXMYAiADKAsyFS5ob2xkZmFzdC52MS5GbG93RWRnZSJeCghGbG93Tm9kZRIMCgRuYW1lGAEgASgJEhAKCHJlcXVpcmVzGAIgAygJEhAKCHByb3ZpZGVzGAMgAygJEgwKBHBhdGgYBCADKAkSEgoKaGFzX3JldmVydBgFIAEoCCI0CghGbG93RWRnZRIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJEg4KBnZhbHVlcxgDIAMoCSLMAQoGV29ya2VyEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSCwoDcGlkGAMgASgDEg4KBnF1ZXVlcxgEIAMoCRINCgVmbG93cxgFIAMoCRITCgtjb25jdXJyZW5jeRgGIAEoBRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxsZWFzZV90dGxfbXMYCCABKAMSDwoHdmVyc2lvbhgJIAEoCRIQCghkcmFpbmluZxgKIAEoCCrGAQoISm9iU3RhdGUSGQoVSk9CX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTSk9CX1NUQVRFX1NDSEVEVUxFRBABEhMKD0pPQl9TVEFURV9SRUFEWRACEhUKEUpPQl9TVEFURV9SVU5OSU5HEAMSFwoTSk9CX1NUQVRFX1NVQ0NFRURFRBAEEhQKEEpPQl9TVEFURV9GQUlMRUQQBRIXChNKT0JfU1RBVEVfQ0FOQ0VMTEVEEAYSEgoOSk9CX1NUQVRFX0RFQUQQByqnAQoKQXR0ZW1wdEVuZBIbChdBVFRFTVBUX0VORF9VTlNQRUNJRklFRBAAEhkKFUFUVEVNUFRfRU5EX1NVQ0NFRURFRBABEhYKEkFUVEVNUFRfRU5EX0ZBSUxFRBACEhkKFUFUVEVNUFRfRU5EX0NBTkNFTExFRBADEhQKEEFUVEVNUFRfRU5EX0xPU1QQBBIYChRBVFRFTVBUX0VORF9SRUxFQVNFRBAFKvABCglUYXNrU3RhdGUSGgoWVEFTS19TVEFURV9VTlNQRUNJRklFRBAAEhYKElRBU0tfU1RBVEVfUEVORElORxABEhYKElRBU0tfU1RBVEVfUlVOTklORxACEhYKElRBU0tfU1RBVEVfU1VDQ0VTUxADEhYKElRBU0tfU1RBVEVfRkFJTFVSRRAEEhgKFFRBU0tfU1RBVEVfUkVWRVJUSU5HEAUSFwoTVEFTS19TVEFURV9SRVZFUlRFRBAGEh0KGVRBU0tfU1RBVEVfUkVWRVJUX0ZBSUxVUkUQBxIVChFUQVNLX1NUQVRFX0lHTk9SRRAIKn4KCUludGVudGlvbhIZChVJTlRFTlRJT05fVU5TUEVDSUZJRUQQABIVChFJTlRFTlRJT05fRVhFQ1VURRABEhQKEElOVEVOVElPTl9JR05PUkUQAhIUChBJTlRFTlRJT05fUkVWRVJUEAMSEwoPSU5URU5USU9OX1JFVFJZEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Chlob2xkZmFzdC92MS9yZWNvcmRzLnByb3RvEgtob2xkZmFzdC52MSItCgdQYXlsb2FkEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIjcKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJIkYKDEpvYkRlYWRsaW5lcxIQCghxdWV1ZV9tcxgBIAEoAxISCgphdHRlbXB0X21zGAIgASgDEhAKCHRvdGFsX21zGAMgASgDItoDCgdKb2JTcGVjEgoKAmlkGAEgASgJEgwKBGZsb3cYAiABKAkSIwoFaW5wdXQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEg0KBXF1ZXVlGAQgASgJEhAKCHByaW9yaXR5GAUgASgFEioKBnJ1bl9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWF4X2F0dGVtcHRzGAcgASgFEiwKCWRlYWRsaW5lcxgIIAEoCzIZLmhvbGRmYXN0LnYxLkpvYkRlYWRsaW5lcxIUCgxyZXRlbnRpb25fbXMYCSABKAMSMAoGbGFiZWxzGAogAygLMiAuaG9sZGZhc3QudjEuSm9iU3BlYy5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSFgoOY29udGVudF9kaWdlc3QYDCABKAkSKAoFdHJhY2UYDSABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQSLQoJcG9zdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs4BCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKY2xhaW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3Bhbl9pZBgEIAEoCRIkCgNlbmQYBSABKA4yFy5ob2xkZmFzdC52MS5BdHRlbXB0RW5kEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkiLgoNUmVhZHlQb3NpdGlvbhIOCgZidWNrZXQYASABKAkSDQoFb3JkZXIYAiABKAkihQUKCUpvYlN0YXR1cxIKCgJpZBgBIAEoCRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEhAKCHByaW9yaXR5GAQgASgFEiQKBXN0YXRlGAUgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgGIAEoBRIVCg1sb3N0X2F0dGVtcHRzGAcgASgFEhAKCHJldml2YWxzGAggASgFEiYKCGF0dGVtcHRzGAkgAygLMhQuaG9sZGZhc3QudjEuQXR0ZW1wdBIYChBhdHRlbXB0c19kcm9wcGVkGAogASgFEi4KCnVwZGF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBnJ1bl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLd2FpdF9yZWFzb24YDSABKAkSLAoIcmVhZHlfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlYWR5X3Bvc2l0aW9uGA8gASgLMhouaG9sZGZhc3QudjEuUmVhZHlQb3NpdGlvbhIOCgZ3b3JrZXIYECABKAkSLgoKY2xhaW1lZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB2ZhaWx1cmUYEyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEjAKDHN1c3BlbmRlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicAoHRmFpbHVyZRIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDQoFc3RhY2sYAyABKAkSDAoEdGFzaxgEIAEoCRIpCgZjYXVzZXMYBSADKAsyGS5ob2xkZmFzdC52MS5GYWlsdXJlQ2F1c2UiLQoMRmFpbHVyZUNhdXNlEgwKBHR5cGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJrCg1SZWNvcmRlZEVycm9yEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN0cnkYAiABKAUSJQoHZmFpbHVyZRgDIAEoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUiugEKClJldHJ5Um91bmQSLgoKc3RhcnRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIcHJvdmlkZWQYAiABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKCGZhaWx1cmVzGAMgAygLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIsCghkZWNpc2lvbhgEIAEoDjIaLmhvbGRmYXN0LnYxLlJldHJ5RGVjaXNpb24iyAUKBEF0b20SDAoEbmFtZRgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmhvbGRmYXN0LnYxLlRhc2tTdGF0ZRIpCglpbnRlbnRpb24YAyABKA4yFi5ob2xkZmFzdC52MS5JbnRlbnRpb24SDQoFdHJpZXMYBCABKAUSEgoKZXhlY3V0aW9ucxgFIAEoBRIkCgZyZXN1bHQYBiABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiUKB2ZhaWx1cmUYByABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEiwKDnJldmVydF9mYWlsdXJlGAggASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIUCgxyZXZlcnRfdHJpZXMYCSABKAUSKgoGZXJyb3JzGAogAygLMhouaG9sZGZhc3QudjEuUmVjb3JkZWRFcnJvchIWCg5lcnJvcnNfZHJvcHBlZBgLIAEoBRIQCghwcm9ncmVzcxgMIAEoARIYChBwcm9ncmVzc19tZXNzYWdlGA0gASgJEi4KCnN0YXJ0ZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgduZXh0X2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GBEgASgFEg4KBndvcmtlchgSIAEoCRIWCg5mb3JnaXZlbl90cmllcxgTIAEoBRISCgpnZW5lcmF0aW9uGBQgASgFEigKB2Jsb2NrZWQYFSABKA4yFy5ob2xkZmFzdC52MS5CbG9ja0RlcHRoEicKBnJvdW5kcxgWIAMoCzIXLmhvbGRmYXN0LnYxLlJldHJ5Um91bmQSDgoGc2lnbmFsGBcgASgDIjIKCkpvYk91dGNvbWUSJAoGb3V0cHV0GAEgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZCKmAQoKSm9iQ29udHJvbBIOCgZjYW5jZWwYASABKAgSMAoMcmVxdWVzdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSDgoGcmV2ZXJ0GAQgASgIEg8KB3N1c3BlbmQYBSABKAgSDwoHc2lnbmFscxgGIAEoBRIUCgxzaWduYWxfYnl0ZXMYByABKAMidQoJSm9iU2lnbmFsEgsKA3NlcRgBIAEoBRIMCgRuYW1lGAIgASgJEiUKB3BheWxvYWQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIcCgpSZWFkeUVudHJ5Eg4KBmpvYl9pZBgBIAEoCSLFAQoERmxvdxIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhkKEWlucHV0X3NjaGVtYV9qc29uGAMgASgJEiUKBWdyYXBoGAQgASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoEg4KBmRpZ2VzdBgFIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWdpc3RlcmVkX2J5GAcgASgJIlcKCUZsb3dHcmFwaBIkCgVub2RlcxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZsb3dOb2RlEiQKBWVkZ2VzGAIgAygLMhUuaG9sZGZhc3QudjEuRmxvd0VkZ2UipgEKCEZsb3dOb2RlEgwKBG5hbWUYASABKAkSEAoIcmVxdWlyZXMYAiADKAkSEAoIcHJvdmlkZXMYAyADKAkSDAoEcGF0aBgEIAMoCRISCgpoYXNfcmV2ZXJ0GAUgASgIEgwKBGtpbmQYBiABKAkSEgoKY29udHJvbGxlchgHIAEoCRIkCgRib2R5GAggASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoIkMKCEZsb3dFZGdlEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkSDgoGdmFsdWVzGAMgAygJEg0KBWxhYmVsGAQgASgJIswBCgZXb3JrZXISCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKAMSDgoGcXVldWVzGAQgAygJEg0KBWZsb3dzGAUgAygJEhMKC2NvbmN1cnJlbmN5GAYgASgFEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGxlYXNlX3R0bF9tcxgIIAEoAxIPCgd2ZXJzaW9uGAkgASgJEhAKCGRyYWluaW5nGAogASgIKvYBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNKT0JfU1RBVEVfU0NIRURVTEVEEAESEwoPSk9CX1NUQVRFX1JFQURZEAISFQoRSk9CX1NUQVRFX1JVTk5JTkcQAxIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBhISCg5KT0JfU1RBVEVfREVBRBAHEhUKEUpPQl9TVEFURV9XQUlUSU5HEAgSFwoTSk9CX1NUQVRFX1NVU1BFTkRFRBAJKqcBCgpBdHRlbXB0RW5kEhsKF0FUVEVNUFRfRU5EX1VOU1BFQ0lGSUVEEAASGQoVQVRURU1QVF9FTkRfU1VDQ0VFREVEEAESFgoSQVRURU1QVF9FTkRfRkFJTEVEEAISGQoVQVRURU1QVF9FTkRfQ0FOQ0VMTEVEEAMSFAoQQVRURU1QVF9FTkRfTE9TVBAEEhgKFEFUVEVNUFRfRU5EX1JFTEVBU0VEEAUqiQIKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9QRU5ESU5HEAESFgoSVEFTS19TVEFURV9SVU5OSU5HEAISFgoSVEFTS19TVEFURV9TVUNDRVNTEAMSFgoSVEFTS19TVEFURV9GQUlMVVJFEAQSGAoUVEFTS19TVEFURV9SRVZFUlRJTkcQBRIXChNUQVNLX1NUQVRFX1JFVkVSVEVEEAYSHQoZVEFTS19TVEFURV9SRVZFUlRfRkFJTFVSRRAHEhUKEVRBU0tfU1RBVEVfSUdOT1JFEAgSFwoTVEFTS19TVEFURV9SRVRSWUlORxAJKn4KCUludGVudGlvbhIZChVJTlRFTlRJT05fVU5TUEVDSUZJRUQQABIVChFJTlRFTlRJT05fRVhFQ1VURRABEhQKEElOVEVOVElPTl9JR05PUkUQAhIUChBJTlRFTlRJT05fUkVWRVJUEAMSEwoPSU5URU5USU9OX1JFVFJZEAQqhgEKCkJsb2NrRGVwdGgSGwoXQkxPQ0tfREVQVEhfVU5TUEVDSUZJRUQQABITCg9CTE9DS19ERVBUSF9BTEwQARIUChBCTE9DS19ERVBUSF9GTE9XEAISGgoWQkxPQ0tfREVQVEhfTkVJR0hCT1VSUxADEhQKEEJMT0NLX0RFUFRIX0FUT00QBCqDAQoNUmV0cnlEZWNpc2lvbhIeChpSRVRSWV9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhgKFFJFVFJZX0RFQ0lTSU9OX1JFVFJZEAESGQoVUkVUUllfREVDSVNJT05fUkVWRVJUEAISHQoZUkVUUllfREVDSVNJT05fUkVWRVJUX0FMTBADYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A user's value: bytes and what they are. Holdfast itself writes application/json.
@@ -346,14 +346,15 @@ export type JobStatus = Message<"holdfast.v1.JobStatus"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * Set when SCHEDULED.
+   * Set when SCHEDULED; when WAITING, if it waits no longer than to a time; when SUSPENDED, if it was
+   * scheduled.
    *
    * @generated from field: google.protobuf.Timestamp run_at = 12;
    */
   runAt?: Timestamp | undefined;
 
   /**
-   * Why the job waits, when SCHEDULED.
+   * Why the job waits, when SCHEDULED or WAITING; why it is SUSPENDED, which may be empty.
    *
    * @generated from field: string wait_reason = 13;
    */
@@ -395,11 +396,19 @@ export type JobStatus = Message<"holdfast.v1.JobStatus"> & {
   finishedAt?: Timestamp | undefined;
 
   /**
-   * Set when FAILED or DEAD, where something failed.
+   * Set when FAILED or DEAD, where something failed; when CANCELLED, where something kept the job from
+   * being reverted to the end.
    *
    * @generated from field: holdfast.v1.Failure failure = 19;
    */
   failure?: Failure | undefined;
+
+  /**
+   * Set when SUSPENDED.
+   *
+   * @generated from field: google.protobuf.Timestamp suspended_at = 20;
+   */
+  suspendedAt?: Timestamp | undefined;
 };
 
 /**
@@ -506,6 +515,46 @@ export type RecordedError = Message<"holdfast.v1.RecordedError"> & {
  */
 export const RecordedErrorSchema: GenMessage<RecordedError> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_records, 9);
+
+/**
+ * One round of a retry controller.
+ *
+ * @generated from message holdfast.v1.RetryRound
+ */
+export type RetryRound = Message<"holdfast.v1.RetryRound"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp started_at = 1;
+   */
+  startedAt?: Timestamp | undefined;
+
+  /**
+   * What the controller provided; absent when it failed itself.
+   *
+   * @generated from field: holdfast.v1.Payload provided = 2;
+   */
+  provided?: Payload | undefined;
+
+  /**
+   * The first failure of each task that failed in this round, without stacks.
+   *
+   * @generated from field: repeated holdfast.v1.Failure failures = 3;
+   */
+  failures: Failure[];
+
+  /**
+   * Set once something was decided about the failures.
+   *
+   * @generated from field: holdfast.v1.RetryDecision decision = 4;
+   */
+  decision: RetryDecision;
+};
+
+/**
+ * Describes the message holdfast.v1.RetryRound.
+ * Use `create(RetryRoundSchema)` to create a new message.
+ */
+export const RetryRoundSchema: GenMessage<RetryRound> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 10);
 
 /**
  * The checkpoint of one task of a job.
@@ -621,6 +670,34 @@ export type Atom = Message<"holdfast.v1.Atom"> & {
    * @generated from field: int32 forgiven_tries = 19;
    */
   forgivenTries: number;
+
+  /**
+   * How often the retry controllers around the task had started by then, summed up.
+   *
+   * @generated from field: int32 generation = 20;
+   */
+  generation: number;
+
+  /**
+   * Set when deciders kept this very task from running.
+   *
+   * @generated from field: holdfast.v1.BlockDepth blocked = 21;
+   */
+  blocked: BlockDepth;
+
+  /**
+   * The rounds of a retry controller, oldest first.
+   *
+   * @generated from field: repeated holdfast.v1.RetryRound rounds = 22;
+   */
+  rounds: RetryRound[];
+
+  /**
+   * The last signal that was taken, where the task waits for one; 0 for none.
+   *
+   * @generated from field: int64 signal = 23;
+   */
+  signal: bigint;
 };
 
 /**
@@ -628,7 +705,7 @@ export type Atom = Message<"holdfast.v1.Atom"> & {
  * Use `create(AtomSchema)` to create a new message.
  */
 export const AtomSchema: GenMessage<Atom> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 10);
+  messageDesc(file_holdfast_v1_records, 11);
 
 /**
  * What a finished job leaves behind besides its status.
@@ -649,10 +726,10 @@ export type JobOutcome = Message<"holdfast.v1.JobOutcome"> & {
  * Use `create(JobOutcomeSchema)` to create a new message.
  */
 export const JobOutcomeSchema: GenMessage<JobOutcome> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 11);
+  messageDesc(file_holdfast_v1_records, 12);
 
 /**
- * What is wanted of a job that runs.
+ * What the outside wants of a job, and has told it.
  *
  * @generated from message holdfast.v1.JobControl
  */
@@ -665,6 +742,8 @@ export type JobControl = Message<"holdfast.v1.JobControl"> & {
   cancel: boolean;
 
   /**
+   * When that, or a suspend, was asked for last; absent when it never was.
+   *
    * @generated from field: google.protobuf.Timestamp requested_at = 2;
    */
   requestedAt?: Timestamp | undefined;
@@ -675,6 +754,32 @@ export type JobControl = Message<"holdfast.v1.JobControl"> & {
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * With cancel: what the job has done is reverted before it ends.
+   *
+   * @generated from field: bool revert = 4;
+   */
+  revert: boolean;
+
+  /**
+   * The job runs, and is to stop in order and to be SUSPENDED.
+   *
+   * @generated from field: bool suspend = 5;
+   */
+  suspend: boolean;
+
+  /**
+   * Signals that the job has received, and the bytes of their payloads together.
+   *
+   * @generated from field: int32 signals = 6;
+   */
+  signals: number;
+
+  /**
+   * @generated from field: int64 signal_bytes = 7;
+   */
+  signalBytes: bigint;
 };
 
 /**
@@ -682,7 +787,43 @@ export type JobControl = Message<"holdfast.v1.JobControl"> & {
  * Use `create(JobControlSchema)` to create a new message.
  */
 export const JobControlSchema: GenMessage<JobControl> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 12);
+  messageDesc(file_holdfast_v1_records, 13);
+
+/**
+ * A message to a job from outside. Never changes.
+ *
+ * @generated from message holdfast.v1.JobSignal
+ */
+export type JobSignal = Message<"holdfast.v1.JobSignal"> & {
+  /**
+   * Its number among the signals of the job, from 1 in the order of their arrival.
+   *
+   * @generated from field: int32 seq = 1;
+   */
+  seq: number;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: holdfast.v1.Payload payload = 3;
+   */
+  payload?: Payload | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 4;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.JobSignal.
+ * Use `create(JobSignalSchema)` to create a new message.
+ */
+export const JobSignalSchema: GenMessage<JobSignal> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 14);
 
 /**
  * An entry of the ready index.
@@ -701,7 +842,7 @@ export type ReadyEntry = Message<"holdfast.v1.ReadyEntry"> & {
  * Use `create(ReadyEntrySchema)` to create a new message.
  */
 export const ReadyEntrySchema: GenMessage<ReadyEntry> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 13);
+  messageDesc(file_holdfast_v1_records, 15);
 
 /**
  * A flow as the workers that serve it registered it.
@@ -756,7 +897,7 @@ export type Flow = Message<"holdfast.v1.Flow"> & {
  * Use `create(FlowSchema)` to create a new message.
  */
 export const FlowSchema: GenMessage<Flow> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 14);
+  messageDesc(file_holdfast_v1_records, 16);
 
 /**
  * The graph of a flow's tasks.
@@ -780,7 +921,7 @@ export type FlowGraph = Message<"holdfast.v1.FlowGraph"> & {
  * Use `create(FlowGraphSchema)` to create a new message.
  */
 export const FlowGraphSchema: GenMessage<FlowGraph> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 15);
+  messageDesc(file_holdfast_v1_records, 17);
 
 /**
  * One task of a flow.
@@ -818,6 +959,27 @@ export type FlowNode = Message<"holdfast.v1.FlowNode"> & {
    * @generated from field: bool has_revert = 5;
    */
   hasRevert: boolean;
+
+  /**
+   * What it is besides a task: "retry", "choice", "map", "sleep" or "event"; empty for a task.
+   *
+   * @generated from field: string kind = 6;
+   */
+  kind: string;
+
+  /**
+   * The retry controller whose scope it lies in, the innermost one in the same graph; empty for none.
+   *
+   * @generated from field: string controller = 7;
+   */
+  controller: string;
+
+  /**
+   * Of a map: what is done for each item.
+   *
+   * @generated from field: holdfast.v1.FlowGraph body = 8;
+   */
+  body?: FlowGraph | undefined;
 };
 
 /**
@@ -825,7 +987,7 @@ export type FlowNode = Message<"holdfast.v1.FlowNode"> & {
  * Use `create(FlowNodeSchema)` to create a new message.
  */
 export const FlowNodeSchema: GenMessage<FlowNode> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 16);
+  messageDesc(file_holdfast_v1_records, 18);
 
 /**
  * A dependency: `to` runs after `from`.
@@ -849,6 +1011,13 @@ export type FlowEdge = Message<"holdfast.v1.FlowEdge"> & {
    * @generated from field: repeated string values = 3;
    */
   values: string[];
+
+  /**
+   * The case of a choice that it leads to, or "if (<depth>)" for a link with a decider; empty otherwise.
+   *
+   * @generated from field: string label = 4;
+   */
+  label: string;
 };
 
 /**
@@ -856,7 +1025,7 @@ export type FlowEdge = Message<"holdfast.v1.FlowEdge"> & {
  * Use `create(FlowEdgeSchema)` to create a new message.
  */
 export const FlowEdgeSchema: GenMessage<FlowEdge> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 17);
+  messageDesc(file_holdfast_v1_records, 19);
 
 /**
  * A member of the fleet. Kept with the worker's session: it vanishes when the worker does.
@@ -923,10 +1092,10 @@ export type Worker = Message<"holdfast.v1.Worker"> & {
  * Use `create(WorkerSchema)` to create a new message.
  */
 export const WorkerSchema: GenMessage<Worker> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 18);
+  messageDesc(file_holdfast_v1_records, 20);
 
 /**
- * The state of a job. The last four are final.
+ * The state of a job. SUCCEEDED, FAILED, CANCELLED and DEAD are final.
  *
  * @generated from enum holdfast.v1.JobState
  */
@@ -978,10 +1147,24 @@ export const JobState = {
    * @generated from enum value: JOB_STATE_DEAD = 7;
    */
   DEAD: 7,
+
+  /**
+   * Nothing can be done before a signal arrives, or before a time where there is one.
+   *
+   * @generated from enum value: JOB_STATE_WAITING = 8;
+   */
+  WAITING: 8,
+
+  /**
+   * Stopped in order, until somebody resumes it.
+   *
+   * @generated from enum value: JOB_STATE_SUSPENDED = 9;
+   */
+  SUSPENDED: 9,
 } as const;
 
 /**
- * The state of a job. The last four are final.
+ * The state of a job. SUCCEEDED, FAILED, CANCELLED and DEAD are final.
  *
  * @generated from enum holdfast.v1.JobState
  */
@@ -1029,7 +1212,7 @@ export const AttemptEnd = {
   LOST: 4,
 
   /**
-   * Its worker handed the job back in order.
+   * Its worker let go of the job in order: drain, a wait, or a suspend.
    *
    * @generated from enum value: ATTEMPT_END_RELEASED = 5;
    */
@@ -1099,6 +1282,13 @@ export const TaskState = {
    * @generated from enum value: TASK_STATE_IGNORE = 8;
    */
   IGNORE: 8,
+
+  /**
+   * A retry controller, while what it controls is reverted and until its next round.
+   *
+   * @generated from enum value: TASK_STATE_RETRYING = 9;
+   */
+  RETRYING: 9,
 } as const;
 
 /**
@@ -1158,4 +1348,103 @@ export type Intention = (typeof Intention)[keyof typeof Intention] | UnknownEnum
  */
 export const IntentionSchema: GenEnum<Intention> = /*@__PURE__*/
   enumDesc(file_holdfast_v1_records, 3);
+
+/**
+ * How far a decider's no reaches.
+ *
+ * @generated from enum holdfast.v1.BlockDepth
+ */
+export const BlockDepth = {
+  /**
+   * @generated from enum value: BLOCK_DEPTH_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The task and everything after it.
+   *
+   * @generated from enum value: BLOCK_DEPTH_ALL = 1;
+   */
+  ALL: 1,
+
+  /**
+   * The task and what follows it in the same pattern.
+   *
+   * @generated from enum value: BLOCK_DEPTH_FLOW = 2;
+   */
+  FLOW: 2,
+
+  /**
+   * The task and what follows it directly.
+   *
+   * @generated from enum value: BLOCK_DEPTH_NEIGHBOURS = 3;
+   */
+  NEIGHBOURS: 3,
+
+  /**
+   * The task alone.
+   *
+   * @generated from enum value: BLOCK_DEPTH_ATOM = 4;
+   */
+  ATOM: 4,
+} as const;
+
+/**
+ * How far a decider's no reaches.
+ *
+ * @generated from enum holdfast.v1.BlockDepth
+ */
+export type BlockDepth = (typeof BlockDepth)[keyof typeof BlockDepth] | UnknownEnum;
+
+/**
+ * Describes the enum holdfast.v1.BlockDepth.
+ */
+export const BlockDepthSchema: GenEnum<BlockDepth> = /*@__PURE__*/
+  enumDesc(file_holdfast_v1_records, 4);
+
+/**
+ * What a retry controller decided about the failures of a round.
+ *
+ * @generated from enum holdfast.v1.RetryDecision
+ */
+export const RetryDecision = {
+  /**
+   * @generated from enum value: RETRY_DECISION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The scope is reverted, and another round follows.
+   *
+   * @generated from enum value: RETRY_DECISION_RETRY = 1;
+   */
+  RETRY: 1,
+
+  /**
+   * It gave up: what is around the scope decides.
+   *
+   * @generated from enum value: RETRY_DECISION_REVERT = 2;
+   */
+  REVERT: 2,
+
+  /**
+   * The whole flow is reverted.
+   *
+   * @generated from enum value: RETRY_DECISION_REVERT_ALL = 3;
+   */
+  REVERT_ALL: 3,
+} as const;
+
+/**
+ * What a retry controller decided about the failures of a round.
+ *
+ * @generated from enum holdfast.v1.RetryDecision
+ */
+export type RetryDecision = (typeof RetryDecision)[keyof typeof RetryDecision] | UnknownEnum;
+
+/**
+ * Describes the enum holdfast.v1.RetryDecision.
+ */
+export const RetryDecisionSchema: GenEnum<RetryDecision> = /*@__PURE__*/
+  enumDesc(file_holdfast_v1_records, 5);
 

@@ -1,0 +1,41 @@
+// Listeners of a worker: told of every attempt that runs there, and never in its way.
+import type { FlowEvent, FlowListener } from '@holdfast/flow';
+import { describe, expect, test } from 'vitest';
+import { step, stepFlow } from './step-flow.fixture.ts';
+import { TestFleet } from './test-fleet.fixture.ts';
+
+function listening(events: FlowEvent[]): FlowListener {
+  return { name: 'test', onEvent: (event) => void events.push(event) };
+}
+
+describe('the listeners of a worker', () => {
+  test('are told of each attempt, with its job and its end, before the worker has stopped', async () => {
+    await using fleet = new TestFleet();
+    const events: FlowEvent[] = [];
+    const listeners = [listening(events)];
+    const { worker } = await fleet.startWorker({
+      flows: [stepFlow('f', { only: step() })],
+      listeners,
+    });
+    const id = await fleet.post('f');
+    await fleet.untilState(id, 'succeeded');
+    await fleet.drive(worker.stop());
+    expect(events[0]).toMatchObject({ kind: 'started', flow: 'f', jobId: id, attempt: 1 });
+    expect(events.at(-1)).toMatchObject({ kind: 'ended', end: 'succeeded', jobId: id });
+    expect(events.filter(({ kind }) => kind === 'transition')).not.toEqual([]);
+  });
+
+  test('that never answer keep no job from its end, and the worker not from stopping', async () => {
+    await using fleet = new TestFleet();
+    const stuck: FlowListener = { name: 'stuck', onEvent: () => new Promise(() => undefined) };
+    const { worker } = await fleet.startWorker({
+      flows: [stepFlow('f', { only: step() })],
+      listeners: [stuck],
+    });
+    const id = await fleet.post('f');
+    await fleet.untilState(id, 'succeeded');
+    const stopped = worker.stop();
+    await fleet.clock.advance(10_000);
+    await stopped;
+  });
+});
