@@ -243,20 +243,22 @@ describe('looking at jobs', () => {
     const failing = await post('failing');
     await eventually('the job fails', async () => (await stateOf(failing)) === 'failed');
     const { stdout } = await holdfast('job', failing);
-    expectToFit(stdout.slice(0, stdout.indexOf('Failure')));
+    expectToFit(stdout);
     expect(stdout).toMatch(/^state {5}failed /m);
     expect(stdout).toMatch(/^ {6}1 {2}dev-\S+ .* failed$/m);
     expect(stdout).toMatch(/^prepare +reverted /m);
     expect(stdout).toMatch(/^break-down +reverted .*it cannot be done/m);
     expect(stdout).toContain('Failure in task break-down\n  TerminalError: it cannot be done\n');
     expect(stdout).toContain('caused by Error: nothing is left');
-    expect(stdout).toMatch(/^ +at .*sample-flows\.ts/m);
+    expect(stdout).not.toMatch(/^ +at /m);
+    const verbose = await holdfast('job', failing, '--verbose');
+    expect(verbose.stdout).toMatch(/^ +at .*sample-flows\.ts/m);
 
     const good = await post('hello', '--input', '{"who":"a"}');
     await eventually('the job succeeds', async () => (await stateOf(good)) === 'succeeded');
     const text = (await holdfast('job', good)).stdout;
     expectToFit(text);
-    expect(text).toContain('greet: Error: the weather is bad');
+    expect(text).toMatch(/^greet +1 +.*Error: the weather is bad$/m);
     expect(text).toContain('{"greeting":"Hello, a!"}');
   });
 
@@ -283,6 +285,62 @@ describe('looking at jobs', () => {
     expect(one).toMatchObject({ hasMore: true, jobs: [{}] });
     const none = await holdfast('jobs', '--queue', 'empty');
     expect(none).toEqual({ status: 0, stdout: '', stderr: 'No jobs.\n' });
+  });
+
+  it('sends one that waits its signal, and shows both', async () => {
+    const id = await post('approval');
+    await eventually('it waits', async () => (await stateOf(id)) === 'waiting');
+    const shown = (await holdfast('job', id)).stdout;
+    expect(shown).toContain("task decision waits for signal 'approved'");
+    expectToFit(shown);
+    const noise = await holdfast('signal', id, 'other', '--data', '{"by":"ada"}', '--key', 'k');
+    expect(noise.stdout).toBe(`job ${id} has received other as its signal 1\n`);
+    const again = await holdfast(
+      ...['signal', id, 'other', '--data', '{"by":"ada"}', '--key', 'k', '--json'],
+    );
+    expect(JSON.parse(again.stdout)).toMatchObject({ id, seq: 1, created: false });
+    const other = await holdfast('signal', id, 'approved', '--key', 'k');
+    expect(other.status).toBe(4);
+    const broken = await holdfast('signal', id, 'approved', '--data', '{');
+    expect(broken.stderr).toMatch(/^holdfast: --data: it can't be read as JSON/);
+    expect((await holdfast('signal', id, 'not a name')).status).toBe(2);
+    await holdfast('signal', id, 'approved');
+    await eventually('it ends', async () => (await stateOf(id)) === 'succeeded');
+    const table = (await holdfast('job', id)).stdout;
+    expect(table).toMatch(/1 +other +\S.* \{"by":"ada"\}/);
+    expectToFit(table);
+    const { signals } = JSON.parse((await holdfast('job', id, '--json')).stdout) as {
+      signals: unknown;
+    };
+    expect(signals).toMatchObject([
+      { seq: 1, name: 'other', payload: { by: 'ada' } },
+      { seq: 2, name: 'approved', payload: null },
+    ]);
+    expect((await holdfast('signal', id, 'late')).status).toBe(5);
+  });
+
+  it('suspends one, lets it go on, and cancels it with revert', async () => {
+    const id = await post('approval');
+    await eventually('it waits', async () => (await stateOf(id)) === 'waiting');
+    const suspended = await holdfast('suspend', id, '--reason', 'the database is moved');
+    expect(suspended.stdout).toBe(`job ${id} is suspended\n`);
+    const shown = (await holdfast('job', id)).stdout;
+    expect(shown).toContain('until it is resumed: the database is moved');
+    const listed = await holdfast('jobs', '--state', 'suspended,waiting', '--json');
+    expect(JSON.parse(listed.stdout)).toMatchObject({ jobs: [{ id, state: 'suspended' }] });
+    const resumed = await holdfast('resume', id);
+    expect(resumed.stdout).toBe(`job ${id} is ready\n`);
+    await eventually('it waits', async () => (await stateOf(id)) === 'waiting');
+    const cancelled = await holdfast('cancel', id, '--revert');
+    expect(cancelled.stdout).toBe(`job ${id} is to be reverted\n`);
+    await eventually('it ends', async () => (await stateOf(id)) === 'cancelled');
+    const json = JSON.parse((await holdfast('job', id, '--json')).stdout) as object;
+    expect(json).toMatchObject({
+      cancelRequested: { revert: true },
+      tasks: expect.arrayContaining([expect.objectContaining({ name: 'ask', state: 'reverted' })]),
+    });
+    expect((await holdfast('suspend', id)).status).toBe(5);
+    expect((await holdfast('resume', id)).status).toBe(5);
   });
 
   it('watches one until it is cancelled, and ends with its status', async () => {
@@ -353,11 +411,15 @@ describe('help', () => {
       ([, name]) => name,
     );
     expect(commands).toEqual(
-      ['dev', 'server', 'worker', 'post', 'jobs', 'job', 'watch', 'cancel', 'revive'].concat(
+      ['dev', 'run', 'server', 'worker', 'post', 'jobs', 'job', 'watch'].concat(
+        ...['signal', 'suspend', 'resume', 'cancel', 'revive'],
         ...['flows', 'workers', 'drain', 'doctor'],
       ),
     );
-    const helps = await Promise.all(commands.map((name) => holdfast(name ?? '', '--help')));
+    const helps = await Promise.all([
+      ...commands.map((name) => holdfast(name ?? '', '--help')),
+      holdfast('flow', 'graph', '--help'),
+    ]);
     for (const { status, stdout, stderr } of helps) {
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       expectToFit(stdout);

@@ -1,7 +1,7 @@
 // Flows for the tests of the command line.
 import { once } from 'node:events';
 import { TerminalError } from '@holdfast/core';
-import { type Flow, flow, linear, task } from '@holdfast/flow';
+import { type Flow, flow, linear, task, waitFor } from '@holdfast/flow';
 import { z } from 'zod';
 
 const greet = task({
@@ -35,6 +35,7 @@ const wait = task({
   name: 'wait',
   async execute(_values, ctx) {
     ctx.progress(0.5, 'half way');
+    ctx.log.info({}, 'it waits');
     await once(ctx.signal, 'abort');
     ctx.signal.throwIfAborted();
   },
@@ -42,3 +43,11 @@ const wait = task({
 
 /** Runs until it is cancelled. */
 export const endless: Flow = flow({ name: 'endless', body: wait });
+
+const ask = task({ name: 'ask', execute() {}, revert() {} });
+
+/** Waits for somebody to approve. */
+export const approval: Flow = flow({
+  name: 'approval',
+  body: linear('all', ask, waitFor('decision', { event: 'approved' })),
+});

@@ -61,8 +61,18 @@ describe('the packed packages', () => {
     expect(await node('run-flow.ts')).toBe("{ greeting: 'Hello, Ada!' }\n");
   });
 
+  it('bring the testing kit', async () => {
+    expect(await node('test-flow.ts')).toBe(
+      'pending -> running -> pending -> running -> success\n',
+    );
+  });
+
   it('run a job on a board with a worker', async () => {
     expect(await node('run-board.ts')).toBe("succeeded { greeting: 'Hello, Grace!' }\n");
+  });
+
+  it('run TypeScript and JavaScript in threads', async () => {
+    expect(await node('run-threads.ts')).toBe('{ primes: 168 }\ntrue\n');
   });
 
   it('bring the holdfast command', async () => {

@@ -9,9 +9,20 @@ export interface CommandContext {
   setExitStatus(status: number): void;
 }
 
-/** How to print for people, as the terminal is now. */
-export function textStyle({ clock, colors, columns }: Terminal): TextStyle {
-  return { colors, width: columns, nowUnixMs: clock.nowUnixMs() };
+/** How to print for people, as the terminal is now. `isVerbose` adds stack traces, and so does HOLDFAST_LOG_LEVEL=debug. */
+export function textStyle(terminal: Terminal, isVerbose?: boolean): TextStyle {
+  const { clock, colors, columns } = terminal;
+  return {
+    colors,
+    width: columns,
+    nowUnixMs: clock.nowUnixMs(),
+    withStacks: isVerbose === true || isDebugging(terminal),
+  };
+}
+
+/** Whether stack traces are wanted wherever there are some. */
+export function isDebugging({ env }: Terminal): boolean {
+  return env['HOLDFAST_LOG_LEVEL']?.toLowerCase() === 'debug';
 }
 
 /** Prints text for people on standard output. */

@@ -7,6 +7,8 @@ import { type AnyFlow, isFlow } from '@holdfast/flow';
 export interface LoadOptions {
   /** Appended to the module's URL, so that a module that was loaded before is read again. */
   readonly query?: string | undefined;
+  /** What errors call the place where the module was named. Default: `--flows`. */
+  readonly field?: string | undefined;
 }
 
 /**
@@ -24,6 +26,7 @@ export async function loadFlows(
       const other = flows.get(flow.name);
       if (other && other.flow !== flow) {
         throw refused(
+          options,
           `${path} has a flow ${flow.name}, and so has ${other.path}; rename one of them`,
         );
       }
@@ -41,7 +44,7 @@ async function loadModule(path: string, options: LoadOptions): Promise<readonly 
     exports = (await import(url.href)) as Readonly<Record<string, unknown>>; // a module namespace
   } catch (error) {
     if (error instanceof HoldfastError) throw error;
-    throw refused(`${path} can't be loaded: ${describeLoadError(error)}`, error);
+    throw refused(options, `${path} can't be loaded: ${describeLoadError(error)}`, error);
   }
   const values = Object.values(exports).flatMap((value): readonly unknown[] =>
     Array.isArray(value) ? value : [value],
@@ -50,7 +53,7 @@ async function loadModule(path: string, options: LoadOptions): Promise<readonly 
   if (found.length > 0) return found;
   const names = Object.keys(exports);
   const has = names.length === 0 ? 'has no exports' : `exports only ${names.join(', ')}`;
-  throw refused(`${path} ${has}; export what flow({ … }) returns, by itself or in a list`);
+  throw refused(options, `${path} ${has}; export what flow({ … }) returns, by itself or in a list`);
 }
 
 /** What was wrong and, where the error tells, in which line. */
@@ -65,8 +68,12 @@ function describeLoadError(error: unknown): string {
     : `${place.replace(/\?[\w-]+=\d+/, '')}: ${error.name}: ${message}`;
 }
 
-function refused(description: string, cause?: unknown): InvalidArgumentError {
-  const error = new InvalidArgumentError([{ field: '--flows', description }]);
+function refused(
+  { field = '--flows' }: LoadOptions,
+  description: string,
+  cause?: unknown,
+): InvalidArgumentError {
+  const error = new InvalidArgumentError([{ field, description }]);
   // InvalidArgumentError takes no cause; HOLDFAST_LOG_LEVEL=debug prints it.
   if (cause !== undefined) error.cause = cause;
   return error;

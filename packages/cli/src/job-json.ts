@@ -1,11 +1,13 @@
 import {
   type AtomRecord,
   type AttemptRecord,
+  type JobSignal,
   type JobStatus,
   JSON_CONTENT_TYPE,
   type Payload,
 } from '@holdfast/core';
 import type {
+  FlowGraphFields,
   FlowViewFields,
   JobSummaryFields,
   JobViewFields,
@@ -28,9 +30,7 @@ export function jobToJson(view: JobViewFields): Json {
   return {
     ...statusToJson(status, spec.postedAtUnixMs),
     waitingReason: view.waitingReason === '' ? undefined : view.waitingReason,
-    cancelRequested: view.control?.cancel
-      ? { at: time(view.control.requestedAtUnixMs), reason: view.control.reason }
-      : undefined,
+    ...requestsToJson(view),
     input: payloadToJson(spec.input),
     output: view.output && payloadToJson(view.output),
     runAt: time(spec.runAtUnixMs),
@@ -43,6 +43,24 @@ export function jobToJson(view: JobViewFields): Json {
     attempts: status.attempts.map(attemptToJson),
     attemptsDropped: status.attemptsDropped,
     tasks: view.atoms.map(taskToJson),
+    signals: view.signals.map(signalToJson),
+  };
+}
+
+/** What is wanted of the job, or was when it ended. */
+function requestsToJson({ control }: JobViewFields): { readonly [key: string]: Json } {
+  if (!control || control.wish === 'none') return {};
+  const request = { at: time(control.requestedAtUnixMs), reason: control.reason };
+  if (control.wish === 'suspend') return { suspendRequested: request };
+  return { cancelRequested: { ...request, revert: control.wish === 'cancelWithRevert' } };
+}
+
+function signalToJson(signal: JobSignal): Json {
+  return {
+    seq: signal.seq,
+    name: signal.name,
+    at: time(signal.atUnixMs),
+    payload: payloadToJson(signal.payload),
   };
 }
 
@@ -66,8 +84,14 @@ export function flowToJson({ flow, workers }: FlowViewFields): Json {
     registeredBy: flow.registeredBy,
     // The schema was made by JSON.stringify, so it reads back as JSON.
     inputSchema: flow.inputSchemaJson === '' ? null : (JSON.parse(flow.inputSchemaJson) as Json),
-    tasks: flow.nodes.map((node) => ({ ...node })),
-    edges: flow.edges.map((edge) => ({ ...edge })),
+    ...graphToJson(flow),
+  };
+}
+
+function graphToJson({ nodes, edges }: FlowGraphFields): { readonly [key: string]: Json } {
+  return {
+    tasks: nodes.map(({ body, ...node }) => ({ ...node, body: body && graphToJson(body) })),
+    edges: edges.map((edge) => ({ ...edge })),
   };
 }
 
@@ -96,7 +120,12 @@ function statusToJson(status: JobStatus, postedAtUnixMs: number): { readonly [ke
     updatedAt: time(status.updatedAtUnixMs),
     worker: phase.kind === 'running' ? phase.worker : undefined,
     claimedAt: phase.kind === 'running' ? time(phase.claimedAtUnixMs) : undefined,
-    scheduledFor: phase.kind === 'scheduled' ? time(phase.runAtUnixMs) : undefined,
+    scheduledFor:
+      phase.kind === 'scheduled' || phase.kind === 'suspended'
+        ? time(phase.runAtUnixMs)
+        : undefined,
+    waitsUntil: phase.kind === 'waiting' ? time(phase.untilUnixMs) : undefined,
+    suspendedAt: phase.kind === 'suspended' ? time(phase.suspendedAtUnixMs) : undefined,
     finishedAt: 'finishedAtUnixMs' in phase ? time(phase.finishedAtUnixMs) : undefined,
     failure:
       'failure' in phase && phase.failure ? { ...phase.failure, causes: causes(phase) } : undefined,

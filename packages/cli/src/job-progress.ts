@@ -11,6 +11,8 @@ export interface JobProgress {
   show(view: JobViewFields): void;
   /** Leaves the last picture standing. */
   finish(): void;
+  /** Takes the last picture away; lines stay. */
+  clear(): void;
 }
 
 export interface ProgressOptions {
@@ -43,6 +45,11 @@ class LiveProgress implements JobProgress {
   finish(): void {
     this.#draw.done();
   }
+
+  clear(): void {
+    this.#draw.clear();
+    this.#draw.done();
+  }
 }
 
 class LineProgress implements JobProgress {
@@ -66,6 +73,10 @@ class LineProgress implements JobProgress {
 
   finish(): void {
     this.#shown.clear();
+  }
+
+  clear(): void {
+    this.finish();
   }
 
   #tell(key: string, line: string): void {

@@ -4,6 +4,7 @@ import {
   createSeededRandom,
   createWorkerId,
   encodeJson,
+  type Failure,
   type JobId,
   type JobSpec,
   type JobStatus,
@@ -49,7 +50,10 @@ const status: JobStatus = {
       message: 'x is not a function',
       stack: 'TypeError: x is not a function\n    at compile (flows.ts:3:1)',
       task: 'compile',
-      causes: [{ type: 'Error', message: 'deeper' }],
+      causes: [
+        { type: 'Error', message: 'deeper' },
+        { type: 'Error', message: 'long '.repeat(20).trim() },
+      ],
     },
   },
   attempt: 2,
@@ -81,7 +85,12 @@ function atom(name: string, of: Partial<AtomRecord>): AtomRecord {
   return { ...pendingAtom(name), ...of };
 }
 
-const failure = { type: 'Error', message: 'a file is missing', stack: '', causes: [] };
+const failure = {
+  type: 'Error',
+  message: 'a file is missing',
+  stack: 'Error: a file is missing\n    at fetch (flows.ts:1:1)',
+  causes: [{ type: 'Error', message: 'disk' }],
+};
 
 const view: JobViewFields = {
   spec,
@@ -93,7 +102,7 @@ const view: JobViewFields = {
       executions: 2,
       startedAtUnixMs: NOW - 90_000,
       finishedAtUnixMs: NOW - 88_766,
-      errors: [{ atUnixMs: NOW, try: 1, failure }],
+      errors: [{ atUnixMs: NOW - 60_000, try: 1, failure }],
       errorsDropped: 2,
     }),
     atom('compile', {
@@ -107,6 +116,7 @@ const view: JobViewFields = {
     atom('forgotten', { state: 'success', tries: 1, executions: 1 }),
   ],
   waitingReason: '',
+  signals: [],
 };
 
 const node = { requires: [], provides: [], hasRevert: false };
@@ -138,7 +148,7 @@ describe('a job for people', () => {
   });
 
   it('shows the tasks as a tree, in the order of the flow, with those to come', () => {
-    const rows = text.slice(text.indexOf('TASK'), text.indexOf('Non-fatal')).trimEnd().split('\n');
+    const rows = text.slice(text.indexOf('TASK'), text.indexOf('NON-FATAL')).trimEnd().split('\n');
     expect(rows.map((row) => row.slice(0, 19).trimEnd())).toEqual([
       'TASK        STATE',
       'fetch       success',
@@ -150,15 +160,78 @@ describe('a job for people', () => {
     expect(rows[1]).toContain('ran 2 times, 3 non-fatal errors');
   });
 
-  it('keeps what went wrong without ending the task', () => {
-    expect(text).toContain('  fetch: Error: a file is missing');
-    expect(text).toContain('  fetch: 2 more, not kept');
+  it('shows the tasks of a map below it, item by item', () => {
+    const body = { nodes: ['scan', 'sum'].map((name) => ({ ...node, name, path: [] })), edges: [] };
+    const mapping: FlowFields = {
+      ...flow,
+      nodes: [{ ...node, name: 'each', path: ['build'], kind: 'map', body }],
+    };
+    const names = ['scan[10]', 'scan[2]', 'sum[2]', 'each', 'sum[10]'];
+    const atoms = names.map((name) => atom(name, { state: 'success' }));
+    const mapped = formatJob({ ...view, atoms }, mapping, style);
+    expect(mapped).toMatch(
+      /^each +success.*\n├─ scan\[2\] .*\n├─ sum\[2\] .*\n├─ scan\[10\] .*\n└─ sum\[10\] /m,
+    );
   });
 
-  it('shows the failure with its causes and its stack', () => {
-    expect(text).toContain('Failure in task compile\n  TypeError: x is not a function');
-    expect(text).toContain('  caused by Error: deeper');
-    expect(text).toContain('      at compile (flows.ts:3:1)');
+  it('keeps what went wrong without ending the task, with its try and its time', () => {
+    expect(text).toMatch(/^NON-FATAL ERROR IN +TRY +WHEN$/m);
+    expect(text).toMatch(/^fetch +1 +1m ago +Error: a file is missing, caused by Error: disk$/m);
+    expect(text).toMatch(/^fetch +2 more, not kept$/m);
+  });
+
+  it('shows the failure cause by cause, each in the width of the terminal', () => {
+    expect(text).toContain(
+      'Failure in task compile after 3 tries\n  TypeError: x is not a function\n  caused by Error: deeper\n',
+    );
+    expect(text).toMatch(/^ {2}caused by Error: (?:long ?)+\n {4}(?:long )*long$/m);
+    expect(text).not.toContain('flows.ts');
+  });
+
+  it('shows the failures of other tasks and of reverts too', () => {
+    const failed = (task: string, message: string): Failure => ({
+      ...{ type: 'Error', message, stack: '', task },
+      causes: [{ type: 'RangeError', message: 'deep' }],
+    });
+    const atoms = [
+      atom('a', { state: 'reverted', tries: 1, failure: failed('a', 'no a') }),
+      atom('b', {
+        state: 'revertFailure',
+        tries: 1,
+        revertTries: 2,
+        revertFailure: failed('b', 'stuck'),
+      }),
+      // It is tried again, and why so is said in the tree.
+      atom('c', { state: 'pending', tries: 1, failure: failed('c', 'no c') }),
+    ];
+    const others = formatJob({ ...view, atoms }, undefined, style);
+    expect(others).toContain('Failure in task a\n  Error: no a\n  caused by RangeError: deep\n');
+    expect(others).toContain('Revert failure in task b after 2 tries\n  Error: stuck\n');
+    expect(others).not.toContain('Failure in task c\n');
+  });
+
+  it('shows stacks where they are asked for', () => {
+    const verbose = formatJob(view, flow, { ...style, withStacks: true });
+    expect(verbose).toContain('      at compile (flows.ts:3:1)');
+    expect(verbose).toContain('Non-fatal error in task fetch\n  Error: a file is missing\n');
+    expect(verbose).toContain('      at fetch (flows.ts:1:1)');
+  });
+
+  it('says how far a task has come, and when it is tried again', () => {
+    const atoms = [
+      atom('a', { state: 'running', tries: 1, progress: 0.25, progressMessage: 'cloning' }),
+      atom('b', { state: 'failure', tries: 1, progress: 0.5 }),
+      atom('c', { state: 'pending', tries: 1, nextAtUnixMs: NOW + 5000 }),
+    ];
+    const running: JobStatus = {
+      ...status,
+      attempt: 0,
+      phase: { kind: 'running', worker, claimedAtUnixMs: NOW },
+    };
+    const rows = formatJob({ ...view, atoms, status: running }, undefined, style);
+    expect(rows).toMatch(/^a +running .*25%, cloning$/m);
+    expect(rows).toMatch(/^b +failure .*got to 50%$/m);
+    expect(rows).toMatch(/^c +pending .*next try in 5s$/m);
   });
 
   it('says why it waits', () => {
@@ -190,8 +263,68 @@ describe('a job for people', () => {
       tries: 1,
       startedAtUnixMs: (attempt?.endedAtUnixMs ?? 0) - 2000,
     };
-    const view: JobViewFields = { spec, status, atoms: [cutOff], waitingReason: '' };
+    const view: JobViewFields = { spec, status, atoms: [cutOff], waitingReason: '', signals: [] };
     expect(formatJob(view, undefined, style)).toMatch(/compile +interrupted +2\.0s/);
+  });
+
+  it('tells a task that waits from one that was cut off', () => {
+    const [attempt] = status.attempts;
+    const waiting: JobStatus = {
+      ...status,
+      attempt: 1,
+      phase: { kind: 'waiting', reason: 'task approval waits' },
+      attempts: attempt ? [{ ...attempt, end: 'released' }] : [],
+    };
+    const atoms = [
+      atom('approval', { state: 'running', attempt: 1, tries: 1, startedAtUnixMs: NOW - 5000 }),
+      atom('nap', { state: 'running', attempt: 1, tries: 1, nextAtUnixMs: NOW + 3_600_000 }),
+    ];
+    const rows = formatJob({ ...view, atoms, status: waiting }, undefined, style);
+    expect(rows).toMatch(/^approval +waiting +5\.0s +1$/m);
+    expect(rows).toMatch(/^nap +waiting +1 +goes on in 1h$/m);
+  });
+
+  it('says what a job waits for, what it has received, and what was asked of it', () => {
+    const waiting: JobViewFields = {
+      ...view,
+      status: {
+        ...status,
+        phase: { kind: 'waiting', untilUnixMs: NOW + 120_000, reason: 'for an approval' },
+      },
+      waitingReason: 'for a signal: for an approval',
+      control: {
+        wish: 'cancelWithRevert',
+        requestedAtUnixMs: NOW - 60_000,
+        reason: 'enough',
+        signals: 21,
+        signalBytes: 42,
+      },
+      signals: Array.from({ length: 21 }, (_, index) => ({
+        seq: index + 1,
+        name: 'noise',
+        payload: encodeJson({ by: 'ada' }),
+        atUnixMs: NOW - 60_000,
+      })),
+    };
+    const text = formatJob(waiting, flow, style);
+    expect(text).toMatch(/state +waiting for a signal, or to go on in 2/);
+    expect(text).toMatch(/waits +for a signal: for an approval/);
+    expect(text).toMatch(/asked +to be reverted and cancelled, .*: enough/);
+    expect(text).toContain('(1 older signals not listed)');
+    expect(text).toMatch(/21 +noise +\S.*\{"by":"ada"\}/);
+    expect(jobToJson(waiting)).toMatchObject({
+      state: 'waiting',
+      waitsUntil: new Date(NOW + 120_000).toISOString(),
+      cancelRequested: { revert: true, reason: 'enough' },
+    });
+  });
+
+  it('says since when a job is suspended, and when it was to run', () => {
+    const phase = { kind: 'suspended' as const, suspendedAtUnixMs: NOW - 60_000, reason: '' };
+    const text = (runAtUnixMs: number | undefined): string =>
+      formatJob({ ...view, status: { ...status, phase: { ...phase, runAtUnixMs } } }, flow, style);
+    expect(text(undefined)).toMatch(/state +suspended .* ago$/m);
+    expect(text(NOW + 120_000)).toMatch(/state +suspended .* ago; it was to run in 2/);
   });
 
   it('does not let a flow write to the terminal', () => {
@@ -208,7 +341,7 @@ describe('a job for programs', () => {
       state: 'failed',
       postedAt: '2026-01-01T11:57:00.000Z',
       input: { revision: 'HEAD' },
-      failure: { type: 'TypeError', task: 'compile', causes: [{ message: 'deeper' }] },
+      failure: { type: 'TypeError', task: 'compile', causes: [{ message: 'deeper' }, {}] },
     });
     expect(json['tasks']).toHaveLength(3);
     expect(json['attempts']).toMatchObject([{ end: 'lost' }, { end: 'failed' }]);

@@ -1,12 +1,7 @@
-import {
-  type AtomRecord,
-  type AttemptRecord,
-  type Failure,
-  type JobStatus,
-  LIMITS,
-} from '@holdfast/core';
-import type { FlowFields, JobViewFields } from '@holdfast/wire';
+import { type AttemptRecord, type JobStatus, LIMITS } from '@holdfast/core';
+import type { FlowFields, JobViewFields, JobWish } from '@holdfast/wire';
 import { formatAge, formatDuration, formatElapsed } from './duration.ts';
+import { formatFailures, formatNonFatal } from './failure-text.ts';
 import { payloadToJson } from './job-json.ts';
 import { colorJobState } from './state-color.ts';
 import { formatTable, plainText } from './table.ts';
@@ -19,6 +14,8 @@ export interface TextStyle {
   /** Characters in a line. */
   readonly width: number;
   readonly nowUnixMs: number;
+  /** Prints the stack traces of failures too. Default: false. */
+  readonly withStacks?: boolean | undefined;
 }
 
 const LABEL_WIDTH = 10;
@@ -33,8 +30,9 @@ export function formatJob(
     formatSummary(view, style),
     formatAttempts(view.status, style),
     formatTasks(view, flow, style),
+    formatSignals(view, style),
     formatNonFatal(view.atoms, style),
-    formatFailure(view, style),
+    formatFailures(view, style),
     view.output ? formatOutput(view.output, style) : '',
   ]
     .filter((part) => part !== '')
@@ -49,7 +47,7 @@ function formatSummary(view: JobViewFields, style: TextStyle): string {
     ['job', colors.bold(status.id)],
     ['state', `${colorJobState(status.phase.kind, colors)}${describePhase(status, nowUnixMs)}`],
     ['waits', wrap(plainText(view.waitingReason), style)],
-    ['cancel', describeCancel(view, nowUnixMs)],
+    ['asked', wrap(describeRequest(view, nowUnixMs), style)],
     ['flow', status.flow],
     ['queue', `${status.queue}, priority ${status.priority}`],
     ['posted', formatAge(spec.postedAtUnixMs, nowUnixMs)],
@@ -78,6 +76,16 @@ function describePhase(status: JobStatus, nowUnixMs: number): string {
       return ` for ${formatElapsed(nowUnixMs - phase.readyAtUnixMs)}`;
     case 'running':
       return ` for ${formatElapsed(nowUnixMs - phase.claimedAtUnixMs)} on ${phase.worker}`;
+    case 'waiting':
+      return phase.untilUnixMs === undefined
+        ? ' for a signal'
+        : ` for a signal, or to go on ${formatAge(phase.untilUnixMs, nowUnixMs)}`;
+    case 'suspended': {
+      const since = ` ${formatAge(phase.suspendedAtUnixMs, nowUnixMs)}`;
+      return phase.runAtUnixMs === undefined
+        ? since
+        : `${since}; it was to run ${formatAge(phase.runAtUnixMs, nowUnixMs)}`;
+    }
     case 'succeeded':
     case 'failed':
     case 'cancelled':
@@ -88,10 +96,43 @@ function describePhase(status: JobStatus, nowUnixMs: number): string {
   }
 }
 
-function describeCancel({ control }: JobViewFields, nowUnixMs: number): string {
-  if (!control?.cancel) return '';
-  const reason = control.reason === '' ? '' : `: ${plainText(control.reason)}`;
-  return `asked for ${formatAge(control.requestedAtUnixMs, nowUnixMs)}${reason}`;
+const WISHES: Readonly<Record<JobWish, string>> = {
+  none: '',
+  suspend: 'to be suspended',
+  cancelWithRevert: 'to be reverted and cancelled',
+  cancel: 'to be cancelled',
+};
+
+function describeRequest({ control }: JobViewFields, nowUnixMs: number): string {
+  if (!control || control.wish === 'none') return '';
+  const { reason, requestedAtUnixMs, wish } = control;
+  const when = requestedAtUnixMs === undefined ? '' : ` ${formatAge(requestedAtUnixMs, nowUnixMs)}`;
+  return `${WISHES[wish]},${when}${reason === '' ? '' : `: ${plainText(reason)}`}`;
+}
+
+/** Signals shown; `--json` has all. */
+const SIGNALS_SHOWN = 20;
+
+function formatSignals({ signals }: JobViewFields, style: TextStyle): string {
+  if (signals.length === 0) return '';
+  const columns = [
+    { title: 'SIGNAL', align: 'right' as const },
+    { title: 'NAME' },
+    { title: 'RECEIVED' },
+    { title: 'PAYLOAD', isFlexible: true },
+  ];
+  const shown = signals.slice(-SIGNALS_SHOWN);
+  const rows = shown.map((signal) => [
+    `${signal.seq}`,
+    signal.name,
+    formatAge(signal.atUnixMs, style.nowUnixMs),
+    cut(JSON.stringify(payloadToJson(signal.payload)), style),
+  ]);
+  const dropped = signals.length - shown.length;
+  const [head = '', ...lines] = formatTable(columns, rows, style).split('\n');
+  return [head, ...(dropped === 0 ? [] : [`(${dropped} older signals not listed)`]), ...lines].join(
+    '\n',
+  );
 }
 
 function describeLimits({ spec, status }: JobViewFields): string {
@@ -153,36 +194,6 @@ function formatTasks(view: JobViewFields, flow: FlowFields | undefined, style: T
     rows.map((row) => [row.name, row.state, row.took, row.tries, row.note]),
     style,
   );
-}
-
-function formatNonFatal(atoms: readonly AtomRecord[], style: TextStyle): string {
-  const lines = atoms.flatMap((atom) => {
-    const kept = atom.errors.map(
-      ({ failure }) =>
-        `  ${cut(plainText(`${atom.name}: ${failure.type}: ${failure.message}`), style)}`,
-    );
-    if (atom.errorsDropped > 0) kept.push(`  ${atom.name}: ${atom.errorsDropped} more, not kept`);
-    return kept;
-  });
-  return lines.length === 0 ? '' : [style.colors.bold('Non-fatal errors'), ...lines].join('\n');
-}
-
-function formatFailure({ status }: JobViewFields, { colors }: TextStyle): string {
-  const failure = 'failure' in status.phase ? status.phase.failure : undefined;
-  if (!failure) return '';
-  const where = failure.task === undefined ? '' : ` in task ${failure.task}`;
-  return [
-    colors.red(`Failure${where}`),
-    `  ${plainText(`${failure.type}: ${failure.message}`)}`,
-    ...failure.causes.map((cause) => `  caused by ${plainText(`${cause.type}: ${cause.message}`)}`),
-    ...stackLines(failure).map((line) => colors.dim(`  ${line}`)),
-  ].join('\n');
-}
-
-/** The stack without its first lines, which repeat type and message. */
-function stackLines(failure: Failure): readonly string[] {
-  const lines = plainText(failure.stack).split('\n');
-  return lines.filter((line) => /^\s+at /.test(line)).map((line) => line.trimEnd());
 }
 
 function formatOutput(output: NonNullable<JobViewFields['output']>, style: TextStyle): string {

@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { isDebugging } from './command-context.ts';
 import { exitStatusOf, formatError } from './error-text.ts';
 import { createProgram } from './program.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -29,7 +30,7 @@ export async function main(args: readonly string[]): Promise<number> {
     terminal.stderr.write(
       formatError(error, {
         colors: terminal.errorColors,
-        withStack: terminal.env['HOLDFAST_LOG_LEVEL']?.toLowerCase() === 'debug',
+        withStack: isDebugging(terminal),
       }),
     );
     return exitStatusOf(error);

@@ -65,6 +65,8 @@ const JOB_STATES: readonly JobState[] = [
   'scheduled',
   'ready',
   'running',
+  'waiting',
+  'suspended',
   'succeeded',
   'failed',
   'cancelled',

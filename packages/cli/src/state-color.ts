@@ -6,6 +6,8 @@ export function colorJobState(state: JobState, colors: Colors): string {
   switch (state) {
     case 'scheduled':
     case 'ready':
+    case 'waiting':
+    case 'suspended':
       return colors.yellow(state);
     case 'running':
       return colors.cyan(state);
@@ -35,6 +37,7 @@ export function colorTaskState(state: TaskState, colors: Colors): string {
       return colors.red(state);
     case 'reverting':
     case 'reverted':
+    case 'retrying':
       return colors.yellow(state);
     case 'revertFailure':
       return colors.red('revert failure');

@@ -1,6 +1,6 @@
 import { type AtomRecord, type JobStatus, pendingAtom } from '@holdfast/core';
-import type { FlowFields, JobViewFields } from '@holdfast/wire';
-import { formatElapsed } from './duration.ts';
+import type { FlowFields, FlowGraphFields, JobViewFields } from '@holdfast/wire';
+import { formatAge, formatElapsed } from './duration.ts';
 import { colorTaskState } from './state-color.ts';
 import { plainText } from './table.ts';
 import type { Colors } from './terminal.ts';
@@ -21,9 +21,9 @@ export interface TreeRow {
 }
 
 /**
- * The tasks of a job as a tree of the patterns around them, in the flow's order. Tasks that nothing
- * has happened to yet are pending. Where the flow isn't known (or no longer has the task), the task
- * stands at the root.
+ * The tasks of a job as a tree of the patterns around them, in the flow's order; those of a map's items
+ * below the map, item by item. Tasks that nothing has happened to yet are pending. Where the flow isn't
+ * known (or no longer has the task), the task stands at the root.
  */
 export function taskTree(
   { atoms, status }: Pick<JobViewFields, 'atoms' | 'status'>,
@@ -33,15 +33,41 @@ export function taskTree(
   const options = { ...style, status };
   const root: TreeNode = { label: '', children: [] };
   const rest = new Map(atoms.map((atom) => [atom.name, atom]));
+  const maps = new Map<string, TreeNode>();
   for (const node of flow?.nodes ?? []) {
     // The outermost pattern is the flow itself, which the heading names.
     const parent = node.path.slice(1).reduce(childOf, root);
     const atom = rest.get(node.name) ?? pendingAtom(node.name);
     rest.delete(node.name);
-    parent.children.push({ label: node.name, atom, children: [] });
+    const child = { label: node.name, atom, children: [] };
+    parent.children.push(child);
+    for (const name of node.body ? namesIn(node.body) : []) maps.set(name, child);
   }
-  for (const atom of rest.values()) root.children.push({ label: atom.name, atom, children: [] });
+  const places = new Map([...maps.keys()].map((name, place) => [name, place]));
+  const placeOf = ({ name }: AtomRecord): number => places.get(taskOf(name)) ?? 0;
+  const others = [...rest.values()].toSorted(
+    (a, b) => compareItems(a.name, b.name) || placeOf(a) - placeOf(b),
+  );
+  for (const atom of others) {
+    const parent = maps.get(taskOf(atom.name)) ?? root;
+    parent.children.push({ label: atom.name, atom, children: [] });
+  }
   return root.children.flatMap((child) => rowsOf(child, { ...options, first: '', other: '' }));
+}
+
+/** The tasks that a map has for each item, those of maps within it too. */
+function namesIn({ nodes }: FlowGraphFields): readonly string[] {
+  return nodes.flatMap(({ name, body }) => [name, ...(body ? namesIn(body) : [])]);
+}
+
+/** `scan` of `scan[3]`, which is the task for one item of a map. */
+function taskOf(name: string): string {
+  return name.replace(/\[.*$/, '');
+}
+
+function compareItems(a: string, b: string): number {
+  const [itemOfA, itemOfB] = [a, b].map((name) => name.slice(taskOf(name).length));
+  return (itemOfA ?? '').localeCompare(itemOfB ?? '', 'en', { numeric: true });
 }
 
 function childOf(parent: TreeNode, label: string): TreeNode {
@@ -78,17 +104,28 @@ function rowsOf(node: TreeNode, options: RowOptions): TreeRow[] {
 }
 
 function describeTask(atom: AtomRecord, options: RowOptions): Omit<TreeRow, 'name'> {
-  const { colors, nowUnixMs } = options;
-  const cutOffAtUnixMs = cutOffAt(atom, options.status);
+  const { colors, nowUnixMs, status } = options;
+  const cutOffAtUnixMs = cutOffAt(atom, status);
+  const isInterrupted = cutOffAtUnixMs !== undefined;
+  const interrupted = atom.state === 'running' ? 'interrupted' : 'revert interrupted';
+  const state = isInterrupted
+    ? colors.yellow(interrupted)
+    : isWaiting(atom, status)
+      ? colors.yellow('waiting')
+      : colorTaskState(atom.state, colors);
   return {
-    state:
-      cutOffAtUnixMs === undefined
-        ? colorTaskState(atom.state, colors)
-        : colors.yellow(atom.state === 'running' ? 'interrupted' : 'revert interrupted'),
+    state,
     took: elapsedOf(atom, cutOffAtUnixMs ?? nowUnixMs),
     tries: atom.tries === 0 ? '' : `${atom.tries}`,
-    note: noteOf(atom),
+    note: noteOf(atom, nowUnixMs),
   };
+}
+
+/** True for a pause or a wait for a signal that its attempt was ended for: nothing runs, nothing is cut off. */
+function isWaiting(atom: AtomRecord, { phase, attempt, attempts }: JobStatus): boolean {
+  if (atom.state !== 'running' || atom.attempt !== attempt) return false;
+  const waits = ['waiting', 'scheduled', 'suspended'].includes(phase.kind);
+  return waits && attempts.at(-1)?.end === 'released';
 }
 
 /**
@@ -98,6 +135,7 @@ function describeTask(atom: AtomRecord, options: RowOptions): Omit<TreeRow, 'nam
 function cutOffAt(atom: AtomRecord, status: JobStatus): number | undefined {
   if (atom.state !== 'running' && atom.state !== 'reverting') return undefined;
   if (status.phase.kind === 'running' && atom.attempt === status.attempt) return undefined;
+  if (isWaiting(atom, status)) return undefined;
   const attempt = status.attempts.find(({ number }) => number === atom.attempt);
   return attempt?.endedAtUnixMs ?? atom.startedAtUnixMs;
 }
@@ -107,12 +145,21 @@ function elapsedOf(atom: AtomRecord, nowUnixMs: number): string {
   return formatElapsed((atom.finishedAtUnixMs ?? nowUnixMs) - atom.startedAtUnixMs);
 }
 
-function noteOf(atom: AtomRecord): string {
+function noteOf(atom: AtomRecord, nowUnixMs: number): string {
+  const { progress, progressMessage, executions, tries, revertTries, nextAtUnixMs, rounds } = atom;
   const parts: string[] = [];
   const isInFlight = atom.state === 'running' || atom.state === 'reverting';
-  if (isInFlight && atom.progress > 0) parts.push(`${Math.round(atom.progress * 100)}%`);
-  if (isInFlight && atom.progressMessage) parts.push(plainText(atom.progressMessage));
-  if (atom.executions > atom.tries) parts.push(`ran ${atom.executions} times`);
+  const isUndone = atom.state !== 'success' && progress > 0 && progress < 1;
+  if (isInFlight && progress > 0) parts.push(`${Math.round(progress * 100)}%`);
+  else if (isUndone) parts.push(`got to ${Math.round(progress * 100)}%`);
+  if (isInFlight && progressMessage) parts.push(plainText(progressMessage));
+  if (nextAtUnixMs !== undefined && nextAtUnixMs > nowUnixMs) {
+    const what = atom.state === 'running' ? 'goes on' : 'next try';
+    parts.push(`${what} ${formatAge(nextAtUnixMs, nowUnixMs)}`);
+  }
+  if (executions > tries) parts.push(`ran ${executions} times`);
+  if (revertTries > 1) parts.push(`revert ran ${revertTries} times`);
+  if (rounds.length > 1) parts.push(`round ${rounds.length}`);
   const errors = atom.errors.length + atom.errorsDropped;
   if (errors > 0) parts.push(`${errors} non-fatal ${errors === 1 ? 'error' : 'errors'}`);
   const failure = atom.revertFailure ?? atom.failure;

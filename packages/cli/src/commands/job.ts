@@ -14,19 +14,24 @@ import { formatJob } from '../job-text.ts';
 interface Options extends ClientOptions {
   readonly json?: boolean | undefined;
   readonly reason?: string | undefined;
+  readonly revert?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
 }
 
 const JOB_EXAMPLES = `
 Examples:
   holdfast job 01k9zsvm4p8x2q7c5t3r6y1w0n
+  holdfast job 01k9zsvm4p8x2q7c5t3r6y1w0n --verbose
   holdfast job 01k9zsvm4p8x2q7c5t3r6y1w0n --json | jq .output`;
 
 const CANCEL_EXAMPLES = `
-Example:
+Examples:
   holdfast cancel 01k9zsvm4p8x2q7c5t3r6y1w0n --reason 'posted by mistake'
+  holdfast cancel 01k9zsvm4p8x2q7c5t3r6y1w0n --revert
 
 A job that waits is cancelled at once; one that runs has its tasks told to stop.
-What tasks have done is not reverted.`;
+What tasks have done is reverted with --revert only, by a worker, before the job
+ends. A cancel without it stops one that takes too long.`;
 
 const REVIVE_EXAMPLES = `
 Example:
@@ -39,7 +44,8 @@ anew. Results of tasks that were committed are kept.`;
 export function addJobCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('job <id>')
-    .description('show a job: state, attempts, tasks, failure')
+    .description('show a job: state, attempts, tasks, failures')
+    .option('--verbose', 'with the stack traces of failures')
     .option('--json', 'print one JSON document');
   addClientOptions(command)
     .addHelpText('after', JOB_EXAMPLES)
@@ -52,6 +58,7 @@ export function addCancelCommand(program: Command, context: CommandContext): voi
     .command('cancel <id>')
     .description('cancel a job')
     .option('--reason <text>', 'why, for people')
+    .option('--revert', 'first revert what its tasks have done')
     .option('--json', 'print one JSON document');
   addClientOptions(command)
     .addHelpText('after', CANCEL_EXAMPLES)
@@ -77,18 +84,19 @@ async function showJob(id: string, options: Options, { terminal }: CommandContex
       return;
     }
     const flow = await findFlow(client, view.spec.flow);
-    printText(terminal, formatJob(view, flow, textStyle(terminal)));
+    printText(terminal, formatJob(view, flow, textStyle(terminal, options.verbose)));
   });
 }
 
 async function cancelJob(id: string, options: Options, context: CommandContext): Promise<void> {
   const { terminal } = context;
   await withClient(options, async (client) => {
-    const { phase } = await client.job(id).cancel({ reason: options.reason });
+    const { reason, revert } = options;
+    const { phase } = await client.job(id).cancel({ reason, revert });
     if (options.json) printJson(terminal, { id, state: phase.kind });
     else if (phase.kind === 'cancelled') printText(terminal, `job ${id} is cancelled`);
     else {
-      printText(terminal, `job ${id} is told to stop`);
+      printText(terminal, `job ${id} ${revert ? 'is to be reverted' : 'is told to stop'}`);
       printHint(terminal, `See it end with: holdfast watch ${id}`);
     }
   });

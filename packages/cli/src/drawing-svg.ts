@@ -1,0 +1,24 @@
+import { InvalidArgumentError } from '@holdfast/core';
+import { toDot } from './drawing-dot.ts';
+import type { FlowDrawing } from './flow-drawing.ts';
+
+/** Tasks, joins and edges that are laid out here; larger ones take Graphviz itself, and its time. */
+export const SVG_SIZE_MAX = 2000;
+
+/**
+ * A drawing as a picture, laid out by Graphviz. Ends without a line feed. Throws an
+ * InvalidArgumentError for one with more than {@link SVG_SIZE_MAX} parts.
+ */
+export async function toSvg(drawing: FlowDrawing): Promise<string> {
+  const size = drawing.nodes.length + drawing.edges.length;
+  if (size > SVG_SIZE_MAX) {
+    const description =
+      `flow ${drawing.flow} has ${size} tasks and edges, and a picture has room for ${SVG_SIZE_MAX}; ` +
+      'take --format dot, and lay it out with Graphviz';
+    throw new InvalidArgumentError([{ field: '--format', description }]);
+  }
+  // Several megabytes that no other command needs.
+  const { instance } = await import('@viz-js/viz');
+  const viz = await instance();
+  return viz.renderString(toDot(drawing), { format: 'svg' }).trimEnd();
+}

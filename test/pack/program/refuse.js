@@ -1,0 +1,6 @@
+// Runs in a thread: JavaScript, as a build leaves it.
+import { TerminalError } from '@holdfast/core';
+
+export function refuse() {
+  throw new TerminalError('refused');
+}
