@@ -21,11 +21,12 @@ const MACHINES: ReadonlyMap<string, Transitions> = new Map<string, Transitions>(
 /** The document's text with every drawing as the tables have it now. Throws for a machine that isn't there. */
 export function withDiagrams(text: string): string {
   return text.replaceAll(
-    /(<!-- states: ([^>]+) -->\n)[\s\S]*?(<!-- \/states -->)/g,
-    (_all, head: string, name: string, tail: string) => {
+    /<!-- states: ([^>]+) -->\n[\s\S]*?<!-- \/states -->/g,
+    (_all, name: string) => {
       const machine = MACHINES.get(name);
       if (!machine) throw new Error(`no state machine is called '${name}'`);
-      return `${head}\n\`\`\`mermaid\n${draw(machine)}\n\`\`\`\n\n${tail}`;
+      const drawing = `\`\`\`mermaid\n${draw(machine)}\n\`\`\``;
+      return `<!-- states: ${name} -->\n\n${drawing}\n\n<!-- /states -->`;
     },
   );
 }

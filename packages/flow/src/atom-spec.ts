@@ -33,9 +33,8 @@ export interface RetrySpec {
   /** No round starts later than so many milliseconds after the first did; undefined = no limit. */
   readonly totalMs: number | undefined;
   /**
-   * What 'revert' means. True: the controller around is asked, else the whole flow is reverted.
-   * False: the controller around is asked; when it gives up too, or there is none, only this scope is
-   * reverted, and the flow fails with what lies outside left as it is (TaskFlow's default).
+   * What 'revert' means where there is no controller around: the whole flow is reverted, or with false
+   * this scope alone, and the flow fails with what lies outside left as it is (TaskFlow's default).
    */
   readonly escalates: boolean;
 }

@@ -3,7 +3,7 @@ import { type CompiledGraph, createGraph } from './compiled-graph.ts';
 import type { FlowPlan } from './flow-plan.ts';
 import type { InputSchema } from './flow-wiring-type.ts';
 import { orderTasks } from './order.ts';
-import { PlanBuilder } from './plan-body.ts';
+import { PlanBuilder } from './plan-builder.ts';
 import { jsonSchemaOf } from './schema.ts';
 import { type InputNames, resolveScopes } from './scope.ts';
 import { buildTree } from './tree-builder.ts';

@@ -20,7 +20,6 @@
 // it within a process.
 import {
   type AtomRecord,
-  type BlockDepth,
   encodeJson,
   type Failure,
   HoldfastError,
@@ -28,9 +27,9 @@ import {
   toFailure,
 } from '@holdfast/core';
 import { AtomBook } from './atom-book.ts';
-import { spreadBlock, widestDepth } from './block.ts';
 import { type CallOutcome, type FailedCall, retryDelayMs, unusable } from './call-outcome.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
+import { Decisions } from './decisions.ts';
 import type { FlowPlan } from './flow-plan.ts';
 import { ForkGates } from './fork-gates.ts';
 import { Frontier } from './frontier.ts';
@@ -62,12 +61,11 @@ export class FlowRun {
   readonly #recovery: Recovery;
   readonly #signals: SignalDesk;
   readonly #gates: ForkGates;
+  readonly #decisions: Decisions;
   readonly #stopper: Stopper;
   readonly #ready: ReadyQueue;
   /** Atoms that user code is called for. */
   readonly #inFlight = new Set<number>();
-  /** Atoms whose deciders have said yes. */
-  readonly #admitted = new Set<number>();
   #unfinished = 0;
   #isOver = false;
 
@@ -104,6 +102,14 @@ export class FlowRun {
       run: this.#run,
       launch,
       received: (index) => this.#done(index),
+    });
+    this.#decisions = new Decisions({
+      run: this.#run,
+      values: this.#values,
+      recovery: this.#recovery,
+      launch,
+      admit: (index) => this.#ready.add(index),
+      passed: (index) => this.#done(index),
     });
     this.#ready = new ReadyQueue((index) => graph.node(index).task?.priority ?? 0);
   }
@@ -163,8 +169,8 @@ export class FlowRun {
   #takeUp(index: number): void {
     const { book, frontier, waiting } = this.#run;
     const { state, blocked, nextAtUnixMs } = book.get(index);
-    if (state === 'ignore' && blocked) this.#spread(index, blocked);
-    if (state === 'success') this.#passChoice(index);
+    if (state === 'ignore' && blocked) this.#decisions.spread(index, blocked);
+    if (state === 'success') this.#decisions.passCases(index);
     if (state === 'success' || state === 'ignore') frontier.complete(index);
     if (state !== 'running' || !this.#recovery.mayStart(index)) return;
     const { kind } = this.#run.graph.node(index).role;
@@ -242,7 +248,7 @@ export class FlowRun {
       return waiting.add(index, nextAtUnixMs);
     }
     if (state === 'retrying') this.#restart(index);
-    if (node.votes.length > 0 && !this.#admitted.has(index)) return this.#askDeciders(index);
+    if (!this.#decisions.mayStart(index)) return this.#decisions.ask(index);
     if (node.role.kind === 'event') return this.#signals.begin(index);
     this.#launch({
       index,
@@ -284,7 +290,7 @@ export class FlowRun {
       book.succeed(index, executed.payload);
     }
     this.#done(index);
-    if (executed.kind === 'chosen') this.#passChoice(index);
+    if (executed.kind === 'chosen') this.#decisions.passCases(index);
     if (executed.kind !== 'list') return;
     // Its items are known from here on, and start once the list's checkpoint is durable.
     this.#expand(index);
@@ -293,7 +299,7 @@ export class FlowRun {
 
   #done(index: number): void {
     this.#unfinished -= 1;
-    this.#admitted.delete(index);
+    this.#decisions.forget(index);
   }
 
   /** E3: another try, or the end of the scope. */
@@ -323,73 +329,11 @@ export class FlowRun {
     frontier.undo([controller, ...members]);
     const touched = new Set([controller, ...members]);
     for (const index of members) {
-      this.#admitted.delete(index);
+      this.#decisions.forget(index);
       for (const successor of graph.node(index).successors) touched.add(successor);
     }
     frontier.recount(touched);
     this.#count();
-  }
-
-  /** Asks the deciders of an atom, one after another; any no keeps it from running. */
-  #askDeciders(index: number): void {
-    const { graph, runner } = this.#run;
-    const node = graph.node(index);
-    const votes = node.votes.filter((vote) =>
-      vote.sources.some((local) => !this.#values.isIgnored(graph.placeFrom(node, local))),
-    );
-    const ask = async (): Promise<CallOutcome<BlockDepth | undefined>> => {
-      let depth: BlockDepth | undefined;
-      for (const vote of votes) {
-        const outcome = await runner.vote(index, vote);
-        if (outcome.kind !== 'success') return outcome;
-        if (outcome.value) depth = widestDepth(depth, vote.depth);
-      }
-      return { kind: 'success', value: depth };
-    };
-    this.#launch({ index, call: ask, ended: (outcome) => this.#decided(index, outcome) });
-  }
-
-  #decided(index: number, outcome: CallOutcome<BlockDepth | undefined>): void {
-    const { book } = this.#run;
-    if (outcome.kind === 'interrupted') return;
-    if (outcome.kind === 'failure') {
-      book.fail(index, unusable('a decider', outcome.thrown));
-      return this.#recovery.fail(index);
-    }
-    if (!this.#recovery.mayStart(index)) return; // E2
-    if (outcome.value === undefined) {
-      this.#admitted.add(index);
-      return this.#ready.add(index);
-    }
-    book.ignore(index, outcome.value);
-    this.#done(index);
-    this.#spread(index, outcome.value);
-  }
-
-  /** What a decider's no keeps from running besides the atom itself. */
-  #spread(index: number, depth: BlockDepth): void {
-    this.#ignore(spreadBlock(this.#run.graph, index, depth));
-  }
-
-  /** The cases that a choice has not chosen are passed over. */
-  #passChoice(index: number): void {
-    const { graph, book } = this.#run;
-    const node = graph.node(index);
-    if (node.role.kind !== 'choice') return;
-    const chosen = readResult(book.get(index))['case'];
-    for (const { name, nodes } of node.role.cases) {
-      if (name !== chosen) this.#ignore(nodes.map((local) => graph.placeFrom(node, local)));
-    }
-  }
-
-  #ignore(indexes: Iterable<number>): void {
-    const { book, graph } = this.#run;
-    for (const index of indexes) {
-      const { task, isActive } = graph.node(index);
-      if (!task || !isActive || book.get(index).state !== 'pending') continue;
-      book.ignore(index);
-      this.#done(index);
-    }
   }
 
   /** Gives a map the items that its checkpoint says it has. */

@@ -222,7 +222,11 @@ type LinkTo<L, P extends PlaceTable, Kept extends string> = L extends Link
 
 /** The links, each one that leads out of the graph replaced by a sentence. */
 export type CheckedLinks<Items extends readonly unknown[], L extends readonly unknown[]> = {
-  [Key in keyof L]: L[Key] extends readonly [infer From extends Item, infer To extends Item, unknown]
+  [Key in keyof L]: L[Key] extends readonly [
+    infer From extends Item,
+    infer To extends Item,
+    unknown,
+  ]
     ? // The compiler doesn't look into what a call returned, so that the sentence has to stand for all of it.
       ItemOr<unknown, Extract<LinkedIn<Items, From> | LinkedIn<Items, To>, string>>
     : L[Key] extends Link

@@ -178,17 +178,17 @@ export class Recovery {
 
   /** Lets the innermost scope settle whose controller has not given up yet; the outermost has none. */
   #resolve(scope: number, cause: Failure): void {
-    // The innermost scope that gave up, as long as none of those that did escalates.
-    let sole: number | 'flow' | undefined;
+    // What the outermost controller that gave up wants reverted.
+    let sole: number | undefined;
     for (const run of this.scopes.around(scope)) {
       if (this.scopes.outermostActive(run.index)) return; // S5
       const end = this.#endOf(run);
       if (!end) {
-        if (run.index === 0 && typeof sole === 'number') this.#only = sole;
+        if (run.index === 0) this.#only = sole;
         return this.#settle(run, cause);
       }
       if (end === 'revertAll') return this.failFlow(cause);
-      sole = end === 'escalate' ? 'flow' : (sole ?? run.index);
+      sole = end === 'escalate' ? undefined : run.index;
     }
   }
 

@@ -52,8 +52,8 @@ export interface ControllerOptions<Name extends string | undefined = string | un
   /** No round starts later than so many milliseconds after the first did. Default: no limit. */
   readonly totalMs?: number | undefined;
   /**
-   * What giving up means where the controllers around give up too, or there are none: the whole flow is
-   * reverted, or, with `false`, this item alone, and the flow fails with the rest left as it is. Default: true.
+   * What giving up means where there is no controller around to be asked: the whole flow is reverted,
+   * or, with `false`, this item alone, and the flow fails with the rest left as it is. Default: true.
    */
   readonly escalates?: boolean | undefined;
 }

@@ -273,8 +273,14 @@ export class TaskRunner {
         const count = this.#countItems(node);
         return { kind: 'list', count, payload: encodeJson({ count }) };
       }
-      default:
+      case 'task':
+      case 'retry':
+      case 'event':
+      case 'join':
+      case 'gather':
         return { kind: 'provided', payload: await encodeResult(task, returned, log) };
+      default:
+        return role satisfies never;
     }
   }
 
@@ -351,7 +357,7 @@ function checkCase(returned: unknown, names: readonly string[]): string | undefi
   if (returned === undefined) return undefined;
   if (typeof returned === 'string' && names.includes(returned)) return returned;
   throw new InvalidArgumentError('case', {
-    value: String(returned),
+    value: typeof returned === 'string' ? returned : typeof returned,
     allowed: `${names.join(', ')}, or undefined for none of them`,
   });
 }

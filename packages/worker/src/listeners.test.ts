@@ -34,8 +34,7 @@ describe('the listeners of a worker', () => {
     });
     const id = await fleet.post('f');
     await fleet.untilState(id, 'succeeded');
-    const stopped = worker.stop();
-    await fleet.clock.advance(10_000);
-    await stopped;
+    await fleet.drive(worker.stop());
+    expect(worker.id).toBeUndefined();
   });
 });

@@ -47,6 +47,11 @@ export class ThreadCall {
     const { port1, port2 } = new MessageChannel();
     // The other end is our own code, of the same version.
     port1.on('message', (message: ThreadMessage) => this.#read(message));
+    // What can't be read may have been the outcome; nothing else would end the call then.
+    port1.on('messageerror', (error) => {
+      this.#kill.abort(error);
+      this.#outcome.resolve({ kind: 'failure', thrown: packError(error) });
+    });
     const abort = (): void => this.#abort(port1);
     signal.addEventListener('abort', abort, { once: true });
     try {

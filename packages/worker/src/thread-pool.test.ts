@@ -241,10 +241,11 @@ describe('an abort', () => {
     abort.abort(reason);
     await clock.advance(THREAD_ABORT_GRACE_MS - 1);
     await untilTurning(cells, Atomics.load(cells, TURNS));
+    const turnsAtItsEnd = spinning.catch(() => Atomics.load(cells, TURNS));
     const failure = failureOf(spinning);
     await clock.advance(1);
     expect(await failure).toBe(reason);
-    const turns = Atomics.load(cells, TURNS);
+    const turns = await turnsAtItsEnd;
     expect(await call(pool, 'double', { args: { count: 1 } })).toEqual({ count: 2 });
     expect(Atomics.load(cells, TURNS)).toBe(turns);
   });
@@ -353,9 +354,12 @@ describe('a thread pool', () => {
       failureOf(call(pool, 'spin', { args: { cells } })),
       failureOf(call(pool, 'spin')),
     ];
+    let ended = 0;
+    for (const each of calls) void each.finally(() => (ended += 1));
     await untilTurning(cells);
     await Promise.all([pool.stop(), pool.stop()]);
     const turns = Atomics.load(cells, TURNS);
+    expect(ended).toBe(2);
     for (const failure of await Promise.all(calls))
       expect(failure).toBeInstanceOf(UnavailableError);
     await expect(call(pool, 'double')).rejects.toBeInstanceOf(FailedPreconditionError);
