@@ -302,6 +302,35 @@ describe('revive', () => {
     ]);
   });
 
+  it('a durable function that was left as it is keeps the failures that it caught', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    const failure = toFailure(new Error('caught'));
+    const atoms = [
+      { ...pendingAtom(claim.spec.flow), state: 'running' as const, tries: 1 },
+      { ...pendingAtom('step'), state: 'failure' as const, tries: 3, failure },
+    ];
+    await member.fail(claim, { atoms, failure });
+    await board.revive(id);
+    const [again] = await member.claim({ limit: 1 });
+    expect(again?.atoms.map(({ name, state }) => [name, state])).toContainEqual([
+      'step',
+      'failure',
+    ]);
+  });
+
+  it('a retry controller that gave up starts anew', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    const failure = toFailure(new Error('broken'));
+    const rounds = [{ startedAtUnixMs: 1, failures: [failure], decision: 'revert' as const }];
+    const controller = { ...successAtom('controller'), intention: 'revert' as const, rounds };
+    await member.fail(claim, { atoms: [controller], failure });
+    await board.revive(id);
+    const [again] = await member.claim({ limit: 1 });
+    expect(again?.atoms).toMatchObject([{ name: 'controller', state: 'pending', rounds: [] }]);
+  });
+
   it('a cancelled job that is revived can succeed', async () => {
     await using fleet = new TestFleet();
     const { board, member, id, claim } = await runningJob(fleet);

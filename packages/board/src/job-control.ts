@@ -173,6 +173,7 @@ export async function reviveJob(parts: JobDecisionParts, id: JobId): Promise<Job
 async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<boolean> {
   const atoms = await readAtoms(coord, job.spec.id);
   if (atoms.some((atom) => atom.state === 'reverting')) return true;
+  if (isUntouchedFunction(job, atoms)) return true;
   const writes = atoms.filter(isForgiven).map(
     (atom): Write => ({
       kind: 'put',
@@ -187,6 +188,17 @@ async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<boolean> {
     if (!result.committed) return false;
   }
   return true;
+}
+
+/**
+ * True for a durable function, which keeps a checkpoint of its own under the flow's name, when nothing of
+ * it was reverted: it stopped because its code had changed, and the failures that it caught belong to
+ * the way that it took.
+ */
+function isUntouchedFunction({ spec }: JobRecords, atoms: readonly AtomRecord[]): boolean {
+  const own = atoms.find(({ name }) => name === spec.flow);
+  if (!own || FORGIVEN_STATES.has(own.state)) return false;
+  return !atoms.some(({ state }) => state === 'reverted' || state === 'revertFailure');
 }
 
 const FORGIVEN_STATES: ReadonlySet<TaskState> = new Set(['failure', 'reverted', 'revertFailure']);

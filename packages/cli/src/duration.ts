@@ -40,6 +40,15 @@ export function formatDuration(durationMs: number): string {
   return `${Math.max(0, Math.round(durationMs))}ms`;
 }
 
+/** Like {@link formatDuration}, with what is left in the next unit: `1d 23h`. */
+function formatFine(durationMs: number): string {
+  const whole = formatDuration(durationMs);
+  const place = UNITS.findIndex(([, sizeMs]) => durationMs >= sizeMs);
+  const next = UNITS[place + 1];
+  const restMs = durationMs % (UNITS[place]?.[1] ?? 1);
+  return place >= 0 && next && restMs >= next[1] ? `${whole} ${formatDuration(restMs)}` : whole;
+}
+
 /** How long something took, for people: `84ms`, `1.2s`, `3m 5s`. */
 export function formatElapsed(durationMs: number): string {
   if (durationMs < 1000) return `${Math.max(0, Math.round(durationMs))}ms`;
@@ -49,10 +58,10 @@ export function formatElapsed(durationMs: number): string {
   return `${Math.floor(seconds / 3600)}h ${Math.floor((seconds % 3600) / 60)}m`;
 }
 
-/** When something was or will be, seen from now: `3m ago`, `in 2h`, `just now`. */
+/** When something was or will be, seen from now: `3m ago`, `in 1d 23h`, `just now`. */
 export function formatAge(atUnixMs: number, nowUnixMs: number): string {
   const agoMs = nowUnixMs - atUnixMs;
   // Two machines' clocks differ by a little; nothing is said to begin in 40 ms.
   if (Math.abs(agoMs) < 1000) return 'just now';
-  return agoMs > 0 ? `${formatDuration(agoMs)} ago` : `in ${formatDuration(-agoMs)}`;
+  return agoMs > 0 ? `${formatDuration(agoMs)} ago` : `in ${formatFine(-agoMs)}`;
 }

@@ -95,8 +95,8 @@ export class LocalJob {
 
   /**
    * Runs the flow to its end, attempt after attempt where it waits for longer than an attempt does.
-   * Ends early when `signal` aborts: then the job is ready again; and where only a signal from outside
-   * could let the flow go on: then it waits. Rejects for defects.
+   * Ends early when `signal` aborts: then the job is ready again; and where the flow waits for a signal
+   * from outside, be it with a time limit: then it waits. Rejects for defects.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
@@ -105,14 +105,8 @@ export class LocalJob {
       this.#end(await this.#runAttempt(signal));
       const { phase } = this.#status;
       if (isFinal(phase.kind)) return;
-      const untilUnixMs =
-        phase.kind === 'scheduled'
-          ? phase.runAtUnixMs
-          : phase.kind === 'waiting'
-            ? phase.untilUnixMs
-            : undefined;
-      if (untilUnixMs === undefined) return;
-      await sleep(clock, untilUnixMs - clock.nowUnixMs(), { signal });
+      if (phase.kind !== 'scheduled') return;
+      await sleep(clock, phase.runAtUnixMs - clock.nowUnixMs(), { signal });
       if (signal.aborted) return;
       this.#happen({ kind: 'makeReady', position: NOWHERE, atUnixMs: clock.nowUnixMs() });
     }

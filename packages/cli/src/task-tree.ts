@@ -7,7 +7,9 @@ import type { Colors } from './terminal.ts';
 
 interface TreeNode {
   readonly label: string;
-  readonly atom?: AtomRecord | undefined;
+  /** A pattern has none, but for one that is named like the step that heads it: a choice, a map. */
+  atom?: AtomRecord | undefined;
+  readonly isPattern: boolean;
   readonly children: TreeNode[];
 }
 
@@ -31,7 +33,7 @@ export function taskTree(
   style: { readonly colors: Colors; readonly nowUnixMs: number },
 ): readonly TreeRow[] {
   const options = { ...style, status };
-  const root: TreeNode = { label: '', children: [] };
+  const root: TreeNode = { label: '', isPattern: true, children: [] };
   const rest = new Map(atoms.map((atom) => [atom.name, atom]));
   const maps = new Map<string, TreeNode>();
   for (const node of flow?.nodes ?? []) {
@@ -39,8 +41,7 @@ export function taskTree(
     const parent = node.path.slice(1).reduce(childOf, root);
     const atom = rest.get(node.name) ?? pendingAtom(node.name);
     rest.delete(node.name);
-    const child = { label: node.name, atom, children: [] };
-    parent.children.push(child);
+    const child = addAtom(parent, atom);
     for (const name of node.body ? namesIn(node.body) : []) maps.set(name, child);
   }
   const places = new Map([...maps.keys()].map((name, place) => [name, place]));
@@ -50,7 +51,7 @@ export function taskTree(
   );
   for (const atom of others) {
     const parent = maps.get(taskOf(atom.name)) ?? root;
-    parent.children.push({ label: atom.name, atom, children: [] });
+    addAtom(parent, atom);
   }
   return root.children.flatMap((child) => rowsOf(child, { ...options, first: '', other: '' }));
 }
@@ -70,10 +71,21 @@ function compareItems(a: string, b: string): number {
   return (itemOfA ?? '').localeCompare(itemOfB ?? '', 'en', { numeric: true });
 }
 
+/** Adds a step; one that heads a pattern of its own name stands for it. */
+function addAtom(parent: TreeNode, atom: AtomRecord): TreeNode {
+  if (parent.isPattern && !parent.atom && parent.label === atom.name) {
+    parent.atom = atom;
+    return parent;
+  }
+  const child: TreeNode = { label: atom.name, atom, isPattern: false, children: [] };
+  parent.children.push(child);
+  return child;
+}
+
 function childOf(parent: TreeNode, label: string): TreeNode {
-  const known = parent.children.find((child) => !child.atom && child.label === label);
+  const known = parent.children.find((child) => child.isPattern && child.label === label);
   if (known) return known;
-  const created: TreeNode = { label, children: [] };
+  const created: TreeNode = { label, isPattern: true, children: [] };
   parent.children.push(created);
   return created;
 }

@@ -18,14 +18,7 @@
 //
 // Not promised: that user code ends. What ignores its signal is left behind, because nothing can end
 // it within a process.
-import {
-  type AtomRecord,
-  encodeJson,
-  type Failure,
-  HoldfastError,
-  type Payload,
-  toFailure,
-} from '@holdfast/core';
+import { type AtomRecord, encodeJson, type Failure, type Payload, toFailure } from '@holdfast/core';
 import { AtomBook } from './atom-book.ts';
 import { type CallOutcome, type FailedCall, retryDelayMs, unusable } from './call-outcome.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
@@ -53,6 +46,7 @@ import { Stopper } from './stopper.ts';
 import { type Executed, TaskRunner } from './task-runner.ts';
 import { ValueFinder } from './value-finder.ts';
 import { WaitingRoom } from './waiting-room.ts';
+import { WaitTimedOutError } from './workflow-failure.ts';
 
 /** See the head of this file. Runs once. */
 export class FlowRun {
@@ -229,8 +223,8 @@ export class FlowRun {
       this.#done(index);
     } else if (role.kind === 'event') {
       this.#signals.leave(index);
-      const message = `no signal '${role.event.event}' came within ${role.event.timeoutMs} ms`;
-      const thrown = new HoldfastError('TASK_TIMEOUT', message);
+      const { event, timeoutMs = 0 } = role.event;
+      const thrown = new WaitTimedOutError(graph.node(index).name, { event, timeoutMs });
       this.#resolveFailure(index, { kind: 'failure', thrown, isFinal: true });
     }
   }
@@ -314,7 +308,9 @@ export class FlowRun {
     const fields = failedTry(book.get(index), outcome.thrown);
     if (delayMs === undefined) {
       book.fail(index, outcome.thrown);
-      logger.error(fields, 'a task failed for good');
+      // Where a controller is around, it may well be that nothing is lost yet.
+      const isHandled = graph.node(index).scope !== 0;
+      logger[isHandled ? 'warn' : 'error'](fields, 'a task failed for good');
       this.#recovery.fail(index);
       return;
     }

@@ -157,7 +157,11 @@ describe('a wait for a signal', () => {
     await job.clock.advance(3_600_000);
     expect(await job.run()).toMatchObject({
       kind: 'failed',
-      failure: { task: 'wait', message: "no signal 'go' came within 3600000 ms" },
+      failure: {
+        task: 'wait',
+        type: 'WaitTimedOutError',
+        message: "wait wait: no signal 'go' came within 3600000 ms",
+      },
     });
     expect(log).toEqual(['a', 'undo a']);
   });
