@@ -238,7 +238,7 @@ class Sorter implements Order {
     const [before, after] = [parts[from], parts[to]];
     if (!decider || !before || !after) return;
     const { exits } = before.block;
-    const sources = exits.vertices.filter(({ kind }) => kind !== 'join');
+    const sources = lastAtoms(before);
     const first = firstTasks(after);
     for (const [place, { length }] of [
       [from, sources],
@@ -327,6 +327,16 @@ function firstTasks({ block, vertices }: Part): readonly TaskVertex[] {
     for (const next of vertices) if (next.incoming.has(vertex)) first.add(next);
   }
   return [...first].filter((vertex) => vertex.kind === 'task');
+}
+
+/** What the item ends with; for a point of the order, what stands before that. */
+function lastAtoms({ block }: Part): readonly Exclude<Vertex, JoinVertex>[] {
+  const last = new Set<Vertex>(block.exits.vertices);
+  // Read to its new end, as above.
+  for (const vertex of last) {
+    if (vertex.kind === 'join') for (const before of vertex.incoming.keys()) last.add(before);
+  }
+  return [...last].filter((vertex) => vertex.kind !== 'join');
 }
 
 /** The pattern that a join belongs to. */
