@@ -22,6 +22,7 @@ import {
   toFailure,
 } from '@holdfast/core';
 import type { CheckpointWriter, Urgency } from './checkpoint-writer.ts';
+import { recordedError } from './recorded-error.ts';
 import { isAtom, type RunGraph } from './run-graph.ts';
 import type { RunIdentity, RunObserver } from './run-options.ts';
 
@@ -312,18 +313,9 @@ export class AtomBook {
   }
 
   recordError(index: number, error: unknown): void {
-    const { errors, errorsDropped, name, tries, state, revertTries } = this.get(index);
-    if (errors.length >= LIMITS.errorsPerTask) {
-      this.#change(index, 'now', { errorsDropped: errorsDropped + 1 });
-      return;
-    }
-    const recorded = {
-      atUnixMs: this.#now(),
-      try: state === 'reverting' ? revertTries : tries,
-      failure: toFailure(error, name),
-    };
-    this.#change(index, 'now', { errors: [...errors, recorded] });
-    this.#parts.observer.recordedError?.(name, recorded);
+    const { change, recorded } = recordedError(this.get(index), error, this.#now());
+    this.#change(index, 'now', change);
+    if (recorded) this.#parts.observer.recordedError?.(this.get(index).name, recorded);
   }
 
   #fail(index: number, failure: Failure): void {

@@ -14,8 +14,9 @@ import {
 } from '@holdfast/core';
 import type { AtomBook } from './atom-book.ts';
 import type { RetryContext, RetryHistoryRound } from './atom-spec.ts';
-import { type CallOutcome, type FailedCall, unusable } from './call-outcome.ts';
+import type { CallOutcome } from './call-outcome.ts';
 import type { PlanVote } from './flow-plan.ts';
+import { finalFailure, performCall } from './perform-call.ts';
 import type { RunGraph, RunNode } from './run-graph.ts';
 import type { RunObserver, RunOptions, Signal, TaskCallInfo } from './run-options.ts';
 import {
@@ -223,7 +224,7 @@ export class TaskRunner {
     );
   }
 
-  /** Runs user code, then what brings its result into its final form; the latter fails every time or never. */
+  /** Runs user code, unless the run is to stop. */
   async #perform(
     node: RunNode,
     ends: CallEnds,
@@ -231,17 +232,7 @@ export class TaskRunner {
   ): Promise<CallOutcome<unknown>> {
     const { mayCall = () => true } = this.#parts.options;
     if (ends.stop.aborted || !mayCall()) return { kind: 'interrupted' };
-    let finish: () => unknown;
-    try {
-      finish = await run();
-    } catch (thrown) {
-      return { kind: 'failure', thrown, isFinal: false };
-    }
-    try {
-      return { kind: 'success', value: await finish() };
-    } catch (error) {
-      return finalFailure(`what task ${node.name} returned`, error);
-    }
+    return await performCall(run, `what task ${node.name} returned`);
   }
 
   async #arguments(
@@ -339,10 +330,6 @@ export class TaskRunner {
     assert(node.task, `node ${node.name} is an atom`);
     return { node, task: node.task };
   }
-}
-
-function finalFailure(what: string, error: unknown): FailedCall {
-  return { kind: 'failure', thrown: unusable(what, error), isFinal: true };
 }
 
 function checkDecision(decision: unknown): RetryDecision {

@@ -15,12 +15,12 @@ import {
   type Clock,
   canTransitionTask,
   type Failure,
-  LIMITS,
   type Payload,
   pendingAtom,
   toFailure,
 } from '@holdfast/core';
 import type { CheckpointWriter, Urgency } from './checkpoint-writer.ts';
+import { recordedError } from './recorded-error.ts';
 import type { RunIdentity, RunObserver } from './run-options.ts';
 import type { AskSpec } from './workflow-spec.ts';
 
@@ -263,18 +263,9 @@ export class WorkflowBook {
   }
 
   recordError(name: string, error: unknown): void {
-    const { errors, errorsDropped, state, tries, revertTries } = this.get(name);
-    if (errors.length >= LIMITS.errorsPerTask) {
-      this.#change(name, 'now', { errorsDropped: errorsDropped + 1 });
-      return;
-    }
-    const recorded = {
-      atUnixMs: this.#now(),
-      try: state === 'reverting' ? revertTries : tries,
-      failure: toFailure(error, name),
-    };
-    this.#change(name, 'now', { errors: [...errors, recorded] });
-    this.#parts.observer.recordedError?.(name, recorded);
+    const { change, recorded } = recordedError(this.get(name), error, this.#now());
+    this.#change(name, 'now', change);
+    if (recorded) this.#parts.observer.recordedError?.(name, recorded);
   }
 
   #fail(name: string, failure: Failure): void {

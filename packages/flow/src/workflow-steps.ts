@@ -12,7 +12,8 @@ import {
   PayloadTooLargeError,
 } from '@holdfast/core';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { type CallOutcome, type FailedCall, unusable } from './call-outcome.ts';
+import type { CallOutcome } from './call-outcome.ts';
+import { performCall } from './perform-call.ts';
 import type { RunOptions, TaskCallInfo } from './run-options.ts';
 import { validate } from './schema.ts';
 import type { CallContext } from './task-context.ts';
@@ -118,7 +119,7 @@ export class WorkflowSteps {
         },
         perform: async (ctx) => {
           if (stop.aborted || !mayCall()) return { kind: 'interrupted' };
-          return await perform(
+          return await performCall(
             () => this.#within.run(task, run, ctx),
             `what step ${task} returned`,
           );
@@ -126,28 +127,6 @@ export class WorkflowSteps {
       },
     );
   }
-}
-
-/** Runs user code, then what brings its result into its final form; the latter fails every time or never. */
-async function perform(
-  run: () => Promise<() => unknown>,
-  what: string,
-): Promise<CallOutcome<unknown>> {
-  let finish: () => unknown;
-  try {
-    finish = await run();
-  } catch (thrown) {
-    return { kind: 'failure', thrown, isFinal: false };
-  }
-  try {
-    return { kind: 'success', value: await finish() };
-  } catch (error) {
-    return finalFailure(what, error);
-  }
-}
-
-function finalFailure(what: string, error: unknown): FailedCall {
-  return { kind: 'failure', thrown: unusable(what, error), isFinal: true };
 }
 
 /**
