@@ -276,6 +276,20 @@ describe('a retry controller', () => {
     }
   });
 
+  test('ends the attempt when its pause is long, and says what it waits for', async () => {
+    const log: string[] = [];
+    const backoff = { ...EXACT, initialMs: 60_000 };
+    const body = withRetry(times({ attempts: 2, backoff }), linear('inner', failing(log, 'b', 1)));
+    const job = new Job(flow({ name: 'f', body }));
+    expect(await job.run()).toMatchObject({
+      kind: 'waiting',
+      reason: 'retry controller inner.retry waits for its next round',
+    });
+    expect(log).toEqual(['b', 'undo b']);
+    await job.clock.advance(60_000);
+    expect(await job.run()).toMatchObject({ kind: 'succeeded' });
+  });
+
   test('starts no round after its total time', async () => {
     const log: string[] = [];
     const body = withRetry(

@@ -52,7 +52,7 @@ describe('a pause', () => {
     const job = new Job(flow({ name: 'f', body }));
     const untilUnixMs = job.clock.nowUnixMs() + 60_000;
     expect(await job.run()).toMatchObject({ kind: 'waiting', untilUnixMs, waitsForSignal: false });
-    expect(await job.run()).toMatchObject({ kind: 'waiting', untilUnixMs });
+    expect(await job.run()).toMatchObject({ kind: 'waiting', untilUnixMs, reason: 'pause sleeps' });
     await job.clock.advance(60_000);
     expect(await job.run()).toMatchObject({ kind: 'succeeded' });
     expect(log).toEqual(['a', 'b']);

@@ -1,13 +1,32 @@
-import type { AtomRecord } from '@holdfast/core';
+import type { AtomRecord, Failure } from '@holdfast/core';
 
-/** Why a run waits for a task's next try, for people; `others` more tasks wait too. */
+/** Why a run waits for an atom, for people; `others` more wait too. */
 export function waitReason(record: AtomRecord, others: number): string {
-  const isRevert = record.state === 'reverting';
-  const last = isRevert ? record.revertFailure : record.failure;
-  const what = isRevert ? `the revert of task ${record.name}` : `task ${record.name}`;
-  const next = (isRevert ? record.revertTries : record.tries) + 1;
-  const after = last ? ` after ${last.type}: ${last.message}` : '';
-  return `${what} waits for try ${next}${after}${others > 0 ? ` (${others} more wait too)` : ''}`;
+  return `${reasonFor(record)}${others > 0 ? ` (${others} more wait too)` : ''}`;
+}
+
+function reasonFor({
+  name,
+  state,
+  tries,
+  revertTries,
+  failure,
+  revertFailure,
+}: AtomRecord): string {
+  switch (state) {
+    case 'running':
+      return `${name} sleeps`;
+    case 'retrying':
+      return `retry controller ${name} waits for its next round`;
+    case 'reverting':
+      return `the revert of task ${name} waits for try ${revertTries + 1}${after(revertFailure)}`;
+    default:
+      return `task ${name} waits for try ${tries + 1}${after(failure)}`;
+  }
+}
+
+function after(failure: Failure | undefined): string {
+  return failure ? ` after ${failure.type}: ${failure.message}` : '';
 }
 
 /** The fields of a log line about a try that failed with `error`. */
