@@ -178,11 +178,15 @@ export class AtomBook {
     };
   }
 
-  /** True for a record that an earlier round left. */
+  /**
+   * True for a record that an earlier round left. A round starts only when everything is reverted, so
+   * what an older record says to have succeeded, or to be under way, was never part of one: the job was
+   * revived after a revert had failed, or the flow has a controller that it had not. Then it stands.
+   */
   isStale(index: number): boolean {
-    const { state, tries, generation } = this.get(index);
-    const isFresh = state === 'pending' && tries === 0;
-    return !isFresh && generation < this.generationOf(this.#parts.graph.node(index).scope);
+    const { state, generation } = this.get(index);
+    if (state !== 'reverted' && state !== 'ignore' && state !== 'pending') return false;
+    return generation < this.generationOf(this.#parts.graph.node(index).scope);
   }
 
   /** How often the controllers of this scope, and of those around it, have started. */

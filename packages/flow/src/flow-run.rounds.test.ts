@@ -335,6 +335,46 @@ describe('a retry controller', () => {
     expect(job.record('inner.retry').failure?.message).toMatch(/the revert of task stuck failed/);
   });
 
+  test('that starts anew after a revival keeps what had succeeded and could not be reverted', async () => {
+    const log: string[] = [];
+    let isBroken = true;
+    const stuck = task({
+      name: 'stuck',
+      retry: ONCE,
+      execute: () => {
+        log.push('stuck');
+      },
+      revert: () => {
+        throw new Error('it sticks');
+      },
+    });
+    const last = task({
+      name: 'last',
+      retry: ONCE,
+      execute: () => {
+        if (isBroken) throw new Error('broken');
+      },
+    });
+    const createFlow = () =>
+      flow({
+        name: 'f',
+        body: withRetry(times({ attempts: 1 }), linear('inner', noting(log, 'a'), stuck, last)),
+      });
+    const job = new Job(createFlow());
+    expect(await job.run()).toMatchObject({ kind: 'failed' });
+    expect(job.states()).toMatchObject({ a: 'success', stuck: 'revertFailure' });
+    // What a revival does: failed and reverted tasks start afresh, results are kept.
+    for (const record of job.records.values()) {
+      if (record.state === 'success' && record.intention === 'execute') continue;
+      const { tries } = record;
+      const fresh = { state: 'pending', intention: 'execute', forgivenTries: tries } as const;
+      job.records.set(record.name, { ...record, ...fresh, result: undefined, rounds: [] });
+    }
+    isBroken = false;
+    expect(await job.run()).toMatchObject({ kind: 'succeeded' });
+    expect(log).toEqual(['a', 'stuck', 'stuck']);
+  });
+
   test('lets a scope beside it go on meanwhile', async () => {
     const log: string[] = [];
     const body = unordered(
