@@ -307,7 +307,7 @@ describe('a job for people', () => {
       })),
     };
     const text = formatJob(waiting, flow, style);
-    expect(text).toMatch(/state +waiting for a signal, or to go on in 2/);
+    expect(text).toMatch(/state +waiting for a signal, or for its time to be over in 2/);
     expect(text).toMatch(/waits +for a signal: for an approval/);
     expect(text).toMatch(/asked +to be reverted and cancelled, .*: enough/);
     expect(text).toContain('(1 older signals not listed)');

@@ -79,7 +79,7 @@ function describePhase(status: JobStatus, nowUnixMs: number): string {
     case 'waiting':
       return phase.untilUnixMs === undefined
         ? ' for a signal'
-        : ` for a signal, or to go on ${formatAge(phase.untilUnixMs, nowUnixMs)}`;
+        : ` for a signal, or for its time to be over ${formatAge(phase.untilUnixMs, nowUnixMs)}`;
     case 'suspended': {
       const since = ` ${formatAge(phase.suspendedAtUnixMs, nowUnixMs)}`;
       return phase.runAtUnixMs === undefined

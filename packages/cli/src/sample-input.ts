@@ -5,9 +5,13 @@ interface SchemaPart {
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaPart>>;
   readonly required?: readonly string[];
+  readonly items?: SchemaPart;
+  readonly minItems?: number;
 }
 
 const MAX_DEPTH = 4;
+/** Items of a list that a sample shows at most. */
+const MAX_ITEMS = 3;
 
 /**
  * An input to start from, as JSON: every required property with a value of its type. It shows the
@@ -34,8 +38,11 @@ function sampleOf(schema: SchemaPart, depth: number): unknown {
           .map(([name, property]) => [name, sampleOf(property, depth + 1)]),
       );
     }
-    case 'array':
-      return [];
+    case 'array': {
+      const { items = {}, minItems = 0 } = schema;
+      const count = depth >= MAX_DEPTH ? 0 : Math.min(minItems, MAX_ITEMS);
+      return Array.from({ length: count }, () => sampleOf(items, depth + 1));
+    }
     case 'number':
     case 'integer':
       return 1;

@@ -129,7 +129,7 @@ function describeTask(atom: AtomRecord, options: RowOptions): Omit<TreeRow, 'nam
     state,
     took: elapsedOf(atom, cutOffAtUnixMs ?? nowUnixMs),
     tries: atom.tries === 0 ? '' : `${atom.tries}`,
-    note: noteOf(atom, nowUnixMs),
+    note: noteOf(atom, { nowUnixMs, isGoingOn: GOING_ON.has(status.phase.kind) }),
   };
 }
 
@@ -157,7 +157,13 @@ function elapsedOf(atom: AtomRecord, nowUnixMs: number): string {
   return formatElapsed((atom.finishedAtUnixMs ?? nowUnixMs) - atom.startedAtUnixMs);
 }
 
-function noteOf(atom: AtomRecord, nowUnixMs: number): string {
+/** States of a job in which what is to come will come by itself. */
+const GOING_ON: ReadonlySet<string> = new Set(['scheduled', 'waiting', 'ready', 'running']);
+
+function noteOf(
+  atom: AtomRecord,
+  { nowUnixMs, isGoingOn }: { readonly nowUnixMs: number; readonly isGoingOn: boolean },
+): string {
   const { progress, progressMessage, executions, tries, revertTries, nextAtUnixMs, rounds } = atom;
   const parts: string[] = [];
   const isInFlight = atom.state === 'running' || atom.state === 'reverting';
@@ -165,7 +171,7 @@ function noteOf(atom: AtomRecord, nowUnixMs: number): string {
   if (isInFlight && progress > 0) parts.push(`${Math.round(progress * 100)}%`);
   else if (isUndone) parts.push(`got to ${Math.round(progress * 100)}%`);
   if (isInFlight && progressMessage) parts.push(plainText(progressMessage));
-  if (nextAtUnixMs !== undefined && nextAtUnixMs > nowUnixMs) {
+  if (isGoingOn && nextAtUnixMs !== undefined && nextAtUnixMs > nowUnixMs) {
     const what = atom.state === 'running' ? 'goes on' : 'next try';
     parts.push(`${what} ${formatAge(nextAtUnixMs, nowUnixMs)}`);
   }

@@ -82,6 +82,8 @@ export class AtomBook {
       state: 'running',
       intention: 'execute',
       generation: this.generationOf(this.#parts.graph.node(index).scope),
+      // Each round of a controller has tries of its own.
+      forgivenTries: before.state === 'retrying' ? before.tries : before.forgivenTries,
       tries: isRepeat ? Math.max(1, before.tries) : before.tries + 1,
       executions: before.executions + 1,
       progress: 0,
@@ -225,7 +227,7 @@ export class AtomBook {
     const hasBegun = state === 'running' || (state === 'pending' && tries > forgivenTries);
     if (!hasBegun) return;
     const last = state === 'pending' ? failure : undefined;
-    const message = `task ${name} was cut off, and the flow had failed meanwhile`;
+    const message = `task ${name} was cut off, because what it is part of is reverted`;
     this.#fail(index, last ?? toFailure(new Error(message), name));
   }
 
@@ -245,7 +247,11 @@ export class AtomBook {
 
   /** Notes that this task is to be reverted, before its revert is called. */
   markReverting(index: number, flowFailure: Failure): void {
-    this.#change(index, 'now', this.#toRevert(index, flowFailure));
+    const { state, revertTries } = this.get(index);
+    this.#change(index, 'now', {
+      ...this.#toRevert(index, flowFailure),
+      revertTries: state === 'reverting' ? revertTries : revertTries + 1,
+    });
   }
 
   /** A task without a revert is passed over. */
@@ -259,8 +265,6 @@ export class AtomBook {
       state: 'reverted',
       revertFailure: undefined,
       nextAtUnixMs: undefined,
-      // The history of a controller ends with what it was the history of.
-      rounds: [],
     });
   }
 
@@ -309,6 +313,20 @@ export class AtomBook {
       const message = `task ${record.name} was removed from the flow while it was reverted; undo it by hand`;
       const revertFailure = toFailure(new Error(message), record.name);
       writer.put({ ...record, state: 'revertFailure', revertFailure, attempt, worker }, 'now');
+    }
+  }
+
+  /** Nothing is left amid a revert when the flow has failed. */
+  closeReverts(): void {
+    for (const index of this.atoms()) {
+      const { state, name } = this.get(index);
+      if (state === 'retrying')
+        this.fail(index, new Error(`there is no other round of ${name}: the flow has failed`));
+      if (state === 'reverting')
+        this.failRevert(
+          index,
+          new Error(`task ${name} was not reverted to the end; undo it by hand`),
+        );
     }
   }
 

@@ -12,7 +12,8 @@ export function widestDepth(one: BlockDepth | undefined, other: BlockDepth): Blo
 /**
  * What is kept from running besides an atom that deciders said no to: 'all' that follows it; what
  * follows it within the same pattern ('flow'); what follows it directly ('neighbours'); nothing
- * ('atom'). A retry controller takes the whole of its scope along in any case: nothing would start it.
+ * ('atom'). A retry controller takes the whole of its scope along in any case, and a choice all of its
+ * cases: nothing would start them.
  */
 export function spreadBlock(
   graph: RunGraph,
@@ -20,10 +21,18 @@ export function spreadBlock(
   depth: BlockDepth,
 ): ReadonlySet<number> {
   const found = new Set<number>();
-  const { role, home, pattern } = graph.node(index);
-  if (role.kind === 'retry') {
-    for (const member of graph.members(graph.scopeFrom(home, role.controls))) found.add(member);
-  }
+  const { pattern } = graph.node(index);
+  const takeAlong = (place: number): void => {
+    const node = graph.node(place);
+    const { role, home } = node;
+    if (role.kind === 'retry') {
+      for (const member of graph.members(graph.scopeFrom(home, role.controls))) found.add(member);
+    } else if (role.kind === 'choice') {
+      for (const { nodes } of role.cases)
+        for (const local of nodes) found.add(graph.placeFrom(node, local));
+    }
+  };
+  takeAlong(index);
   if (depth === 'atom') return found;
   const stack = [index];
   const visited = new Set(stack);
@@ -34,6 +43,7 @@ export function spreadBlock(
       if (depth === 'flow' && node.pattern !== pattern) continue;
       visited.add(successor);
       found.add(successor);
+      takeAlong(successor);
       // Points of the order are no neighbours, but stand between them.
       if (depth !== 'neighbours' || !node.task) stack.push(successor);
     }

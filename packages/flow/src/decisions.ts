@@ -33,7 +33,10 @@ export class Decisions {
 
   /** True for an atom that nobody has to be asked about any more. */
   mayStart(index: number): boolean {
-    return this.#admitted.has(index) || this.#parts.run.graph.node(index).votes.length === 0;
+    const { graph, book } = this.#parts.run;
+    const { state, tries, forgivenTries } = book.get(index);
+    const hasBegun = state !== 'pending' || tries > forgivenTries;
+    return hasBegun || this.#admitted.has(index) || graph.node(index).votes.length === 0;
   }
 
   /** The atom is done, or starts anew: whoever let it run is asked again. */
@@ -64,6 +67,28 @@ export class Decisions {
   /** Passes over what a decider's no to this atom keeps from running besides it. */
   spread(index: number, depth: BlockDepth): void {
     this.#ignore(spreadBlock(this.#parts.run.graph, index, depth));
+  }
+
+  /** Makes pending what was passed over because of an atom that starts anew; returns its places. */
+  reconsider(): readonly number[] {
+    const { graph, book } = this.#parts.run;
+    const kept = new Set<number>();
+    const ignored: number[] = [];
+    for (const index of book.atoms()) {
+      const node = graph.node(index);
+      const { state, blocked } = book.get(index);
+      if (state === 'ignore' && !blocked) ignored.push(index);
+      if (state === 'ignore' && blocked)
+        for (const each of spreadBlock(graph, index, blocked)) kept.add(each);
+      if (state !== 'success' || node.role.kind !== 'choice') continue;
+      const chosen = readResult(book.get(index))['case'];
+      for (const { name, nodes } of node.role.cases) {
+        if (name !== chosen) for (const local of nodes) kept.add(graph.placeFrom(node, local));
+      }
+    }
+    const found = ignored.filter((index) => !kept.has(index));
+    for (const index of found) book.reset(index);
+    return found;
   }
 
   /** Passes over the cases that a choice has not taken; nothing for any other atom. */

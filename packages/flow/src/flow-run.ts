@@ -95,6 +95,7 @@ export class FlowRun {
     this.#signals = new SignalDesk({
       run: this.#run,
       launch,
+      mayStart: (index) => this.#recovery.mayStart(index),
       received: (index) => this.#done(index),
     });
     this.#decisions = new Decisions({
@@ -148,6 +149,7 @@ export class FlowRun {
       if (book.isStale(index)) book.reset(index);
       else if (book.get(index).result) this.#expand(index);
     }
+    this.#decisions.reconsider();
     this.#recovery.scopes.grow();
     if (failure) this.#recovery.failFlow(failure);
     if (options.cancel?.aborted) {
@@ -165,7 +167,8 @@ export class FlowRun {
     const { state, blocked, nextAtUnixMs } = book.get(index);
     if (state === 'ignore' && blocked) this.#decisions.spread(index, blocked);
     if (state === 'success') this.#decisions.passCases(index);
-    if (state === 'success' || state === 'ignore') frontier.complete(index);
+    if (state === 'success') frontier.complete(index);
+    if (state === 'ignore') frontier.passOver(index);
     if (state !== 'running' || !this.#recovery.mayStart(index)) return;
     const { kind } = this.#run.graph.node(index).role;
     if (kind === 'event') this.#signals.await(index);
@@ -322,9 +325,10 @@ export class FlowRun {
   #restart(controller: number): void {
     const { frontier, graph } = this.#run;
     const members = this.#recovery.restart(controller);
-    frontier.undo([controller, ...members]);
-    const touched = new Set([controller, ...members]);
-    for (const index of members) {
+    const others = this.#decisions.reconsider();
+    frontier.undo([controller, ...members, ...others]);
+    const touched = new Set([controller, ...members, ...others]);
+    for (const index of [...members, ...others]) {
       this.#decisions.forget(index);
       for (const successor of graph.node(index).successors) touched.add(successor);
     }
@@ -359,7 +363,8 @@ export class FlowRun {
       if (state !== record.state || nextAtUnixMs !== record.nextAtUnixMs) continue;
       this.#recovery.committed(index);
       if (!this.#recovery.mayStart(index)) continue;
-      if (isDone(record)) frontier.complete(index);
+      if (record.state === 'success') frontier.complete(index);
+      if (record.state === 'ignore') frontier.passOver(index);
       // E6: only now, so that no try ever runs whose predecessor another attempt would repeat.
       const waits = record.state === 'pending' || record.state === 'running';
       if (waits && record.nextAtUnixMs !== undefined && !this.#inFlight.has(index)) {
@@ -377,6 +382,7 @@ export class FlowRun {
     const { book, ending, plan } = this.#run;
     if (this.#recovery.hasFlowFailed) {
       book.closeForeign();
+      book.closeReverts();
       return ending.end({ kind: 'failed', failure: this.#recovery.flowFailure });
     }
     let output: Payload;

@@ -17,6 +17,8 @@ export class ForkGates {
   readonly #waiting = new Map<number, ForkItem[]>();
   /** The map of each item, by the node that stands for the item being done. */
   readonly #forks = new Map<number, number>();
+  /** How many items more than may have begun already. */
+  readonly #excess = new Map<number, number>();
 
   constructor(parts: ForkGatesParts) {
     this.#parts = parts;
@@ -33,7 +35,11 @@ export class ForkGates {
     const begun = current.filter((item) => this.#hasBegun(item));
     const others = current.filter((item) => !begun.includes(item));
     const room = Math.max(0, node.role.concurrency - begun.length);
-    for (const item of current) this.#forks.set(item.end, fork);
+    this.#excess.set(fork, Math.max(0, begun.length - node.role.concurrency));
+    for (const item of current) {
+      this.#forks.set(item.end, fork);
+      frontier.unshut(item.gate);
+    }
     const waiting = others.slice(room);
     for (const item of waiting) frontier.shut(item.gate);
     this.#waiting.set(fork, waiting.reverse());
@@ -44,6 +50,11 @@ export class ForkGates {
   /** A node is complete. */
   passed(index: number): void {
     const fork = this.#forks.get(index);
+    const excess = fork === undefined ? 0 : (this.#excess.get(fork) ?? 0);
+    if (fork !== undefined && excess > 0) {
+      this.#excess.set(fork, excess - 1);
+      return;
+    }
     const next = fork === undefined ? undefined : this.#waiting.get(fork)?.pop();
     if (next) this.#parts.frontier.open(next.gate);
   }

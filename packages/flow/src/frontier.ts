@@ -13,6 +13,8 @@ export class Frontier {
   readonly #isComplete: boolean[] = [];
   /** Gates that nobody has opened yet. */
   readonly #isShut: boolean[] = [];
+  /** Passed over before they were reached. */
+  readonly #isPassedOver: boolean[] = [];
   #ready: number[] = [];
 
   constructor(graph: RunGraph, passed: (index: number) => void) {
@@ -37,9 +39,19 @@ export class Frontier {
     this.#isShut[index] = true;
   }
 
+  unshut(index: number): void {
+    this.#isShut[index] = false;
+  }
+
   open(index: number): void {
     this.#isShut[index] = false;
     if (this.#waiting[index] === 0 && !this.isComplete(index)) this.#reach(index);
+  }
+
+  /** Lets an atom be passed over once everything it waits for is complete. */
+  passOver(index: number): void {
+    this.#isPassedOver[index] = true;
+    if (this.#waiting[index] === 0) this.complete(index);
   }
 
   /** Marks a node as complete; points of the order beyond it are passed by themselves. */
@@ -55,7 +67,8 @@ export class Frontier {
         const left = (this.#waiting[successor] ?? 0) - 1;
         this.#waiting[successor] = left;
         if (left > 0 || this.#isShut[successor]) continue;
-        if (isAtom(this.#graph.node(successor))) this.#ready.push(successor);
+        if (isAtom(this.#graph.node(successor)) && !this.#isPassedOver[successor])
+          this.#ready.push(successor);
         else queue.push(successor);
       }
     }
@@ -63,7 +76,10 @@ export class Frontier {
 
   /** Makes nodes incomplete again; call {@link recount} for them, and for what follows them, after that. */
   undo(indexes: Iterable<number>): void {
-    for (const index of indexes) this.#isComplete[index] = false;
+    for (const index of indexes) {
+      this.#isComplete[index] = false;
+      this.#isPassedOver[index] = false;
+    }
   }
 
   /** Counts anew what these nodes wait for; those that wait for nothing are reached. */
@@ -83,7 +99,7 @@ export class Frontier {
   }
 
   #reach(index: number): void {
-    if (isAtom(this.#graph.node(index))) this.#ready.push(index);
+    if (isAtom(this.#graph.node(index)) && !this.#isPassedOver[index]) this.#ready.push(index);
     else this.complete(index);
   }
 }

@@ -198,7 +198,7 @@ export class Recovery {
     const controller = this.#controllerOf(run);
     if (controller === undefined) return undefined;
     const { state, rounds } = book.get(controller);
-    if (state === 'failure') return 'escalate';
+    if (state === 'failure' || rounds.length === 0) return 'escalate';
     const decision = rounds.at(-1)?.decision;
     if (decision === 'revertAll') return decision;
     if (decision !== 'revert') return undefined;
@@ -236,7 +236,7 @@ export class Recovery {
       index: controller,
       call: () => runner.judge(controller),
       ended: (outcome) => {
-        if (run.phase !== 'judging') return; // S5: what is around it has started anew.
+        if (outcome.kind === 'interrupted' || run.phase !== 'judging') return; // S5: what is around it has started anew.
         this.scopes.setPhase(run, 'settling');
         if (this.scopes.outermostActive(run.index) !== run || options.signal.aborted) return; // S5
         this.#judged(run, controller, outcome);

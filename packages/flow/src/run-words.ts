@@ -20,8 +20,15 @@ function reasonFor({
       return `retry controller ${name} waits for its next round`;
     case 'reverting':
       return `the revert of task ${name} waits for try ${revertTries + 1}${after(revertFailure)}`;
-    default:
+    case 'pending':
+    case 'success':
+    case 'failure':
+    case 'reverted':
+    case 'revertFailure':
+    case 'ignore':
       return `task ${name} waits for try ${tries + 1}${after(failure)}`;
+    default:
+      return state satisfies never;
   }
 }
 

@@ -9,6 +9,8 @@ import type { Launch, RunParts } from './run-parts.ts';
 export interface SignalDeskParts {
   readonly run: RunParts;
   readonly launch: (launch: Launch<Payload>) => void;
+  /** False for a wait in a scope that has failed. */
+  readonly mayStart: (index: number) => boolean;
   /** The atom has got what it waited for. */
   readonly received: (index: number) => void;
 }
@@ -17,16 +19,19 @@ export interface SignalDeskParts {
 export class SignalDesk {
   readonly #parts: SignalDeskParts;
   readonly #waiting = new Set<number>();
-  /** Signals that are being checked, by who is to take them. */
-  readonly #underWay = new Map<number, number>();
+  readonly #taken = new Map<string, number>();
+  /** How many nodes of the graph `#taken` knows of. */
+  #seen = 0;
 
   constructor(parts: SignalDeskParts) {
     this.#parts = parts;
   }
 
-  /** How many atoms wait. */
+  /** How many atoms wait, those apart that stand in a scope that has failed. */
   get size(): number {
-    return this.#waiting.size;
+    let size = 0;
+    for (const index of this.#waiting) if (this.#parts.mayStart(index)) size += 1;
+    return size;
   }
 
   /** Why the run waits, for people. */
@@ -78,12 +83,12 @@ export class SignalDesk {
         this.#waiting.delete(index); // What it waited in has failed, or starts anew.
         continue;
       }
+      if (!this.#parts.mayStart(index)) continue;
       const after = taken.get(role.event.event) ?? 0;
       const signal = signals.find((each) => each.name === role.event.event && each.seq > after);
       if (!signal) continue;
       taken.set(signal.name, signal.seq);
       this.#waiting.delete(index);
-      this.#underWay.set(index, signal.seq);
       this.#parts.launch({
         index,
         call: () => this.#parts.run.runner.receive(index, signal),
@@ -94,8 +99,7 @@ export class SignalDesk {
 
   #checked(index: number, seq: number, outcome: CallOutcome<Payload>): void {
     const { book, waiting } = this.#parts.run;
-    this.#underWay.delete(index);
-    if (book.get(index).state !== 'running') return;
+    if (outcome.kind === 'interrupted' || book.get(index).state !== 'running') return;
     if (outcome.kind === 'success') {
       waiting.remove([index]);
       book.succeed(index, outcome.value, seq);
@@ -105,17 +109,20 @@ export class SignalDesk {
     this.#waiting.add(index);
   }
 
-  /** The last signal of each name that was taken: those before it were too. */
+  /**
+   * The last signal of each name that was taken: those before it were too. Kept from one look to the
+   * next, and read from the records of all waits whenever the graph has got more of them; those of items
+   * that a map has no more are among them.
+   */
   #takenByName(): Map<string, number> {
     const { graph, book } = this.#parts.run;
-    const taken = new Map<string, number>();
-    for (const index of book.atoms()) {
-      const { role } = graph.node(index);
+    for (; this.#seen < graph.nodes.length; this.#seen += 1) {
+      const { role } = graph.node(this.#seen);
       if (role.kind !== 'event') continue;
-      const seq = Math.max(book.get(index).signal ?? 0, this.#underWay.get(index) ?? 0);
       const { event } = role.event;
-      taken.set(event, Math.max(taken.get(event) ?? 0, seq));
+      const seq = book.get(this.#seen).signal ?? 0;
+      this.#taken.set(event, Math.max(this.#taken.get(event) ?? 0, seq));
     }
-    return taken;
+    return this.#taken;
   }
 }

@@ -163,7 +163,7 @@ describe('a job that waits for a signal', () => {
     expect(await fleet.stateOf(id)).toBe('waiting');
     const failed = await fleet.untilState(id, 'failed');
     expect(failed.status.phase).toMatchObject({
-      failure: { message: "no signal 'approved' came within 60000 ms" },
+      failure: { message: "wait approval: no signal 'approved' came within 60000 ms" },
     });
   });
 });

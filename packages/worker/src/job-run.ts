@@ -315,9 +315,9 @@ export class JobRun {
       case 'cancel':
         return this.#giveOrder({ kind: 'cancel', reason });
       case 'cancelWithRevert':
-        return this.#revert.abort(new Error(`the job was cancelled: ${reason}`));
+        return this.#revert.abort(new Error(withReason('the job was cancelled', reason)));
       case 'suspend':
-        return this.#suspend.abort(new Error(`the job was suspended: ${reason}`));
+        return this.#suspend.abort(new Error(withReason('the job was suspended', reason)));
       case 'none':
         // A suspend that was taken back: the run ends in order nevertheless, and goes on as a new attempt.
         return;
@@ -376,11 +376,16 @@ export class JobRun {
   }
 }
 
+/** A reason may be empty. */
+function withReason(what: string, reason: string): string {
+  return reason === '' ? what : `${what}: ${reason}`;
+}
+
 /** What the task's AbortSignal says. */
 function stopReason(order: StopOrder): Error {
   switch (order.kind) {
     case 'cancel':
-      return new Error(`the job was cancelled: ${order.reason}`);
+      return new Error(withReason('the job was cancelled', order.reason));
     case 'deadline':
       return new Error(order.failure.message);
     case 'handBack':

@@ -27,7 +27,8 @@ Examples:
 
 A file is drawn as it stands there, without a server; a job as its flow is
 registered, with the states of its tasks. In ascii, tasks that share a box run
-side by side; o is a point where all above it has to be done.`;
+side by side, + is where lines meet, and o is a point where all above it has to
+be done.`;
 
 /** `holdfast flow`: what can be done with one flow. */
 export function addFlowCommand(program: Command, context: CommandContext): void {
