@@ -204,9 +204,10 @@ export class FlowRun {
   #fill(): void {
     const { waiting, writer, options, frontier, book } = this.#run;
     const concurrency = options.concurrency ?? DEFAULT_TASK_CONCURRENCY;
+    // What has arrived by now was in time, also for a wait whose time is over since.
+    this.#signals.match();
     for (const index of waiting.takeDue()) this.#due(index);
     for (const index of frontier.takeReady()) if (!isDone(book.get(index))) this.#ready.add(index);
-    this.#signals.match();
     while (this.#inFlight.size < concurrency && writer.waiting < CHECKPOINT_RECORDS_MAX) {
       if (this.#recovery.startRevert()) continue;
       const index = this.#ready.take();
@@ -224,7 +225,7 @@ export class FlowRun {
     if (role.kind === 'sleep') {
       book.succeed(index, encodeJson({}));
       this.#done(index);
-    } else if (role.kind === 'event') {
+    } else if (role.kind === 'event' && !this.#inFlight.has(index)) {
       this.#signals.leave(index);
       const { event, timeoutMs = 0 } = role.event;
       const thrown = new WaitTimedOutError(graph.node(index).name, { event, timeoutMs });

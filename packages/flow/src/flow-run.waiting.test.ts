@@ -166,6 +166,29 @@ describe('a wait for a signal', () => {
     expect(log).toEqual(['a', 'undo a']);
   });
 
+  test('gets a signal that came in time, although nobody was there to take it until later', async () => {
+    const wait = waitFor('wait', { event: 'go', timeoutMs: 60_000, provides: 'word' });
+    const job = new Job(flow({ name: 'f', body: wait }));
+    const signals = new Signals();
+    expect(await job.run({ signals: source(signals) })).toMatchObject({ kind: 'waiting' });
+    signals.send('go', 'yes');
+    await job.clock.advance(61_000);
+    expect(outputOf(await job.run({ signals: source(signals) }))).toEqual({ word: 'yes' });
+  });
+
+  test('fails when its time is over and what came cannot be used', async () => {
+    const wait = waitFor('wait', { event: 'go', schema: z.number(), timeoutMs: 60_000 });
+    const job = new Job(flow({ name: 'f', body: wait }));
+    const signals = new Signals();
+    expect(await job.run({ signals: source(signals) })).toMatchObject({ kind: 'waiting' });
+    signals.send('go', 'no number');
+    await job.clock.advance(61_000);
+    expect(await job.run({ signals: source(signals) })).toMatchObject({
+      kind: 'failed',
+      failure: { type: 'WaitTimedOutError' },
+    });
+  });
+
   test('takes each signal once, whatever crashes, and another one in the next round', async () => {
     const seen: string[] = [];
     const createJob = () => {

@@ -106,7 +106,7 @@ export class SignalDesk {
       return this.#parts.received(index);
     }
     if (outcome.kind === 'failure') book.refuseSignal(index, seq, outcome.thrown);
-    this.#waiting.add(index);
+    this.await(index); // Its time may have been over meanwhile.
   }
 
   /**

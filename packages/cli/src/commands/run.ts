@@ -173,7 +173,13 @@ function ignoredAtoms(flow: AnyFlow, until: string): readonly AtomRecord[] {
   const needed = neededTasks({ name: flow.name, ...flow.graph }, until);
   return flow.graph.nodes
     .filter(({ name }) => !needed.has(name))
-    .map(({ name }) => ({ ...pendingAtom(name), state: 'ignore', intention: 'ignore' }));
+    .map(({ name }) => ({
+      ...pendingAtom(name),
+      state: 'ignore',
+      intention: 'ignore',
+      // As a decider would that says no to this very task.
+      blocked: 'atom',
+    }));
 }
 
 interface Start {
