@@ -3,6 +3,7 @@ import { encodeJson } from '@holdfast/core';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { waitFor } from './event-wait.ts';
+import { failing, ONCE, signal } from './failing-task.fixture.ts';
 import { flow } from './flow.ts';
 import { map } from './map.ts';
 import { linear, unordered } from './pattern.ts';
@@ -11,29 +12,6 @@ import { alwaysRevert, alwaysRevertAll, retryController, times } from './retry-r
 import { compareCrashes, Job, noting, outputOf } from './run-harness.fixture.ts';
 import type { Signal } from './run-options.ts';
 import { task } from './task.ts';
-
-const ONCE = { attempts: 1 } as const;
-const failing = (log: string[], name: string, failures: number) => {
-  let calls = 0;
-  return task({
-    name,
-    retry: ONCE,
-    execute: () => {
-      log.push(name);
-      calls += 1;
-      if (calls <= failures) throw new Error(`${name} fails`);
-    },
-    revert: () => {
-      log.push(`undo ${name}`);
-    },
-  });
-};
-const signal = (seq: number): Signal => ({
-  seq,
-  name: 'go',
-  payload: encodeJson(seq),
-  atUnixMs: 0,
-});
 
 describe('patterns that fail, are cancelled or taken up again', () => {
   test("tries of a controller in earlier rounds don't count", async () => {

@@ -1,9 +1,9 @@
 // Scopes, choices, maps, deciders, waits and cancels within and beside each other: what went wrong once.
-import { encodeJson } from '@holdfast/core';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { when } from './choice.ts';
 import { waitFor } from './event-wait.ts';
+import { failing, ONCE, signal } from './failing-task.fixture.ts';
 import { flow } from './flow.ts';
 import { link } from './link.ts';
 import { map } from './map.ts';
@@ -11,31 +11,7 @@ import { graph, linear } from './pattern.ts';
 import { withRetry } from './retry-controller.ts';
 import { times } from './retry-rounds.ts';
 import { Job, noting } from './run-harness.fixture.ts';
-import type { Signal } from './run-options.ts';
 import { task } from './task.ts';
-
-const ONCE = { attempts: 1 } as const;
-const failing = (log: string[], name: string, failures: number) => {
-  let calls = 0;
-  return task({
-    name,
-    retry: ONCE,
-    execute: () => {
-      log.push(name);
-      calls += 1;
-      if (calls <= failures) throw new Error(`${name} fails`);
-    },
-    revert: () => {
-      log.push(`undo ${name}`);
-    },
-  });
-};
-const signal = (seq: number): Signal => ({
-  seq,
-  name: 'go',
-  payload: encodeJson(seq),
-  atUnixMs: 0,
-});
 
 describe('patterns within and beside each other', () => {
   test('a decider on a link to a scope is asked once, however many rounds there are', async () => {
