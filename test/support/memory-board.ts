@@ -75,6 +75,7 @@ export async function registerFlow(
     digest: `${name}:${inputSchemaJson}`,
     registeredAtUnixMs: systemClock.nowUnixMs(),
     registeredBy: 'test',
+    version: 1,
   });
 }
 
@@ -131,6 +132,8 @@ export class HandWorker {
         leaseTtlMs: 10_000,
         version: '0.1.0',
         isDraining: false,
+        labels: {},
+        served: [],
       },
       session,
     );

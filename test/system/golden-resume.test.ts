@@ -45,6 +45,8 @@ class Mortal {
       leaseTtlMs: LEASE_TTL_MS,
       version: '0.0.0',
       isDraining: false,
+      labels: {},
+      served: [],
     };
     return new Mortal(await cluster.board.join(info, session), session);
   }

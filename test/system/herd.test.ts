@@ -115,6 +115,8 @@ async function idleMember(board: Board, n: number): Promise<IdleMember> {
       leaseTtlMs: session.ttlMs,
       version: '0.1.0',
       isDraining: false,
+      labels: {},
+      served: [],
     },
     session,
   );

@@ -34,7 +34,14 @@ const MAX_TRIES = 50;
 
 const NOTHING = new Uint8Array(0);
 
-const NO_CONTROL: JobControl = { wish: 'none', reason: '', signals: 0, signalBytes: 0 };
+const NO_CONTROL: JobControl = {
+  wish: 'none',
+  reason: '',
+  signals: 0,
+  signalBytes: 0,
+  taskEnds: 0,
+  changes: 0,
+};
 
 export interface JobDecisionParts {
   readonly coord: Coord;

@@ -111,6 +111,8 @@ export class TestFleet implements AsyncDisposable {
       leaseTtlMs: 10_000,
       version: '0',
       isDraining: false,
+      labels: {},
+      served: [],
     };
     const member = await board.join(info, session);
     return { member, session, board, die: () => session.close() };

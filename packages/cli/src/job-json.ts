@@ -71,7 +71,15 @@ export function summaryToJson({ status, postedAtUnixMs }: JobSummaryFields): Jso
 
 export function workerToJson({ info, claims, isLive }: WorkerViewFields): Json {
   const { startedAtUnixMs, ...rest } = info;
-  return { ...rest, startedAt: time(startedAtUnixMs), claims, isLive };
+  const { labels, served, ...fields } = rest;
+  return {
+    ...fields,
+    labels: { ...labels },
+    served: served.map((flow) => ({ ...flow })),
+    startedAt: time(startedAtUnixMs),
+    claims,
+    isLive,
+  };
 }
 
 export function flowToJson({ flow, workers }: FlowViewFields): Json {

@@ -122,6 +122,7 @@ const view: JobViewFields = {
 const node = { requires: [], provides: [], hasRevert: false };
 const flow: FlowFields = {
   name: 'build',
+  version: 1,
   description: '',
   inputSchemaJson: '',
   nodes: [
@@ -298,6 +299,8 @@ describe('a job for people', () => {
         reason: 'enough',
         signals: 21,
         signalBytes: 42,
+        taskEnds: 0,
+        changes: 0,
       },
       signals: Array.from({ length: 21 }, (_, index) => ({
         seq: index + 1,

@@ -1,4 +1,5 @@
 import type { Failure } from './failure.ts';
+import type { JobId } from './ids.ts';
 import type { Payload } from './payload.ts';
 
 /** States of a task, after OpenStack TaskFlow's; only a retry controller is ever `retrying`. */
@@ -65,6 +66,8 @@ export interface AtomRecord {
   readonly failure?: Failure | undefined;
   readonly revertFailure?: Failure | undefined;
   readonly revertTries: number;
+  /** Tries of the revert that don't count against its policy: of earlier rounds, and from before a revival. */
+  readonly forgivenRevertTries: number;
   readonly errors: readonly RecordedError[];
   /** Non-fatal errors that were not kept, because there were more than the limit. */
   readonly errorsDropped: number;
@@ -86,6 +89,10 @@ export interface AtomRecord {
   readonly rounds: readonly RetryRound[];
   /** The last signal that was taken, by its number, where the task waits for one. */
   readonly signal?: number | undefined;
+  /** Version of the flow that wrote this record. */
+  readonly flowVersion: number;
+  /** The job that runs the task elsewhere, or ran it last; absent for one that runs where its flow does. */
+  readonly taskJob?: JobId | undefined;
   /** The attempt of the job that wrote this record, and its worker. */
   readonly attempt: number;
   readonly worker: string;
@@ -138,11 +145,13 @@ export function pendingAtom(name: string): AtomRecord {
     forgivenTries: 0,
     executions: 0,
     revertTries: 0,
+    forgivenRevertTries: 0,
     errors: [],
     errorsDropped: 0,
     progress: 0,
     generation: 0,
     rounds: [],
+    flowVersion: 1,
     attempt: 0,
     worker: '',
   };

@@ -65,6 +65,7 @@ export type {
   JobState,
   JobStatus,
   ReadyPosition,
+  RemoteTask,
   TraceContext,
 } from './job.ts';
 export { canTransitionJob, isFinal, JOB_TRANSITIONS } from './job.ts';
@@ -83,3 +84,5 @@ export { DEFAULT_RETRY } from './retry-policy.ts';
 export type { Service } from './service.ts';
 export { systemClock, systemRandom } from './system-clock.ts';
 export { VirtualClock } from './virtual-clock.ts';
+export type { WorkerLabels } from './worker-labels.ts';
+export { hasLabels, labelsText, parseWorkerLabels } from './worker-labels.ts';

@@ -1,3 +1,4 @@
+import type { AtomRecord } from './atom.ts';
 import type { Failure } from './failure.ts';
 import type { JobId, WorkerId } from './ids.ts';
 import type { Payload } from './payload.ts';
@@ -39,6 +40,25 @@ export interface JobSpec {
   readonly contentDigest: string;
   readonly trace?: TraceContext | undefined;
   readonly postedAtUnixMs: number;
+  /** Set for a task job: one that runs a single task of another job's flow. */
+  readonly remoteTask?: RemoteTask | undefined;
+}
+
+/** The task that a task job runs. The job's input are its arguments, by what the flow calls them. */
+export interface RemoteTask {
+  /** The job whose flow it is a task of. */
+  readonly parentId: JobId;
+  /** The name of the task's record in that job, with its place where it stands in a map. */
+  readonly task: string;
+  readonly intention: 'execute' | 'revert';
+  /** The version of the flow whose task it is: only a worker with this version may run it. */
+  readonly flowVersion: number;
+  /** What a worker has to have among its labels to run it. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** The task's record as it stood when the task job was posted. */
+  readonly atom: AtomRecord;
+  /** Why the flow is reverted, where the task is. */
+  readonly flowFailure?: Failure | undefined;
 }
 
 /** How an attempt ended. */
@@ -124,6 +144,10 @@ export interface JobStatus {
   /** Older attempts that the history no longer holds one by one. */
   readonly attemptsDropped: number;
   readonly updatedAtUnixMs: number;
+  /** Version of the flow that the job was claimed with last; absent before the first claim. */
+  readonly flowVersion?: number | undefined;
+  /** When it was claimed first, since the post or the last revival; absent before that. */
+  readonly startedAtUnixMs?: number | undefined;
 }
 
 /** True for the states that nothing but a revival leaves. */

@@ -1,13 +1,18 @@
 import type { BlockDepth, RetryPolicy } from '@holdfast/core';
 import type { ChoiceSpec, EventSpec, RetrySpec, SleepSpec } from './atom-spec.ts';
 import type { InputSchema } from './flow-wiring-type.ts';
-import type { TaskSpec } from './task.ts';
+import type { RunsWhere, TaskSpec } from './task.ts';
 
 /** A compiled flow as the engine uses it. */
 export interface FlowPlan extends PlanBody {
   readonly input: InputSchema | undefined;
   /** The policy of tasks that have none of their own. */
   readonly retry: RetryPolicy;
+  /** Where tasks run that don't say it themselves. */
+  readonly runs: RunsWhere;
+  readonly version: number;
+  /** The flow has failed when it has not come to its end so many milliseconds after its first attempt began; undefined = no limit. */
+  readonly totalMs: number | undefined;
   /** The values of the output, and who provides each. */
   readonly output: readonly PlanOutput[];
 }

@@ -419,6 +419,7 @@ export class FlowRun {
       kind: 'waiting',
       untilUnixMs: first?.untilUnixMs,
       waitsForSignal,
+      remoteTasks: 0,
       signalsSeen,
       reason,
     });

@@ -12,7 +12,7 @@ import type {
   PostedInput,
 } from './flow-wiring-type.ts';
 import { isItem } from './item.ts';
-import { checkRetry, mergeRetry, type RetryOptions } from './retry-options.ts';
+import { checkNumber, checkRetry, mergeRetry, type RetryOptions } from './retry-options.ts';
 import { isSchema, jsonSchemaOf } from './schema.ts';
 import type { Item } from './wiring-type.ts';
 
@@ -31,12 +31,19 @@ export interface Flow<Input = unknown, Output = unknown> extends FlowType<Input,
   readonly inputSchemaJson: string;
   /** Tells one shape of the flow from another: a hash over its name, description, input schema and graph. */
   readonly digest: string;
+  /** Tells one generation of the flow's code from another, where jobs of the one can't simply go on with the other. */
+  readonly version: number;
   /** For the engine. */
   readonly [PLAN]: FlowPlan;
 }
 
 /** Any flow, whatever it takes and puts out. */
 export type AnyFlow = Flow;
+
+/** The highest version of a flow. */
+export const FLOW_VERSION_MAX = 1_000_000;
+
+const VERSION_RANGE = { min: 1, max: FLOW_VERSION_MAX, whole: true };
 
 /** What {@link flow} takes. */
 export interface FlowDefinition<Input, Body, Output> {
@@ -52,6 +59,8 @@ export interface FlowDefinition<Input, Body, Output> {
   readonly body: Body;
   /** Names of the values that make up the output. Default: all that the tasks provide. */
   readonly output?: Output | undefined;
+  /** A whole number from 1 to {@link FLOW_VERSION_MAX}. Default: 1. */
+  readonly version?: number | undefined;
   /** For tasks that have no policy of their own. Default: core's `DEFAULT_RETRY`. */
   readonly retry?: RetryOptions | undefined;
 }
@@ -85,6 +94,8 @@ export function flow<
   const field = `flow(${name})`;
   const { body, input, output } = checkParts(definition, field);
   checkRetry(definition.retry, `${field}.retry`);
+  const { version = 1 } = definition;
+  checkNumber(`${field}.version`, version, VERSION_RANGE);
   const compiled = compile({ flow: name, body, input, output });
   const shape = {
     name,
@@ -96,8 +107,11 @@ export function flow<
     ...compiled.plan,
     input,
     retry: mergeRetry(definition.retry),
+    runs: 'here',
+    version,
+    totalMs: undefined,
   });
-  return Object.freeze({ ...shape, digest: digestOf(shape), [PLAN]: plan });
+  return Object.freeze({ ...shape, version, digest: digestOf(shape), [PLAN]: plan });
 }
 
 /** True for what {@link flow} made. */

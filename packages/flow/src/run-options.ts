@@ -2,11 +2,13 @@ import type {
   AtomRecord,
   Clock,
   Failure,
+  JobId,
   Logger,
   Payload,
   Random,
   RecordedError,
   TaskState,
+  WorkerLabels,
 } from '@holdfast/core';
 import type { AnyFlow } from './flow.ts';
 
@@ -53,6 +55,52 @@ export interface SignalSource {
   readonly onArrival: (listener: () => void) => () => void;
 }
 
+/** A task that is to be run elsewhere. */
+export interface RemoteCall {
+  readonly intention: 'execute' | 'revert';
+  /** What a worker has to have to run it. */
+  readonly labels: WorkerLabels;
+  /** The task's arguments, by what the flow calls them: an object, as JSON. */
+  readonly args: Payload;
+  /**
+   * The task's record as this try begins: running, or reverting, under the number of the try. It becomes
+   * durable together with the task job, so that none runs of which the flow knows nothing. Where it names
+   * a task job, that one is looked for first.
+   */
+  readonly atom: AtomRecord;
+  /** Why the flow is reverted, where the task is. */
+  readonly flowFailure?: Failure | undefined;
+  /** In milliseconds; undefined = no limit. */
+  readonly startTimeoutMs?: number | undefined;
+}
+
+/** How a task ended that ran elsewhere. */
+export type RemoteEnd =
+  /** It came to its end there, all its tries included: `atom` says how, and with what. */
+  | { readonly kind: 'ended'; readonly atom: AtomRecord }
+  /** It never came to its end: too many workers died of it, or none began it in time. */
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** It was told to stop, and has. */
+  | { readonly kind: 'cancelled' };
+
+/** Runs tasks elsewhere. */
+export interface RemoteTasks {
+  /**
+   * Runs a task as a job of its own, once for each name, intention and number of a try, however often it is
+   * called, by this attempt or another. `cancel` tells the task to stop; the promise resolves when it
+   * has. Rejects like a checkpoint does. When the run ends before it resolves, the task runs on, and its
+   * end is found by whoever asks again.
+   */
+  readonly run: (
+    call: RemoteCall,
+    options: {
+      readonly cancel: AbortSignal;
+      /** Told the name of the task job once it is known. */
+      readonly posted: (taskJob: JobId) => void;
+    },
+  ) => Promise<RemoteEnd>;
+}
+
 /** What `runFlow` takes. */
 export interface RunOptions {
   readonly flow: AnyFlow;
@@ -78,6 +126,10 @@ export interface RunOptions {
   readonly cancel?: AbortSignal | undefined;
   /** Default: none arrive. */
   readonly signals?: SignalSource | undefined;
+  /** Where tasks run that may run elsewhere. Default: here. */
+  readonly remote?: RemoteTasks | undefined;
+  /** When the first attempt began: what the flow's total time counts from. Default: now. */
+  readonly startedAtUnixMs?: number | undefined;
   /**
    * Asked right before each call of user code; must not throw. False means that `signal` is about to
    * abort: nothing is called any more, and the run waits for the signal. A process that was paused
@@ -135,12 +187,14 @@ export type RunResult =
       readonly failure: Failure;
       readonly uncommitted: readonly AtomRecord[];
     }
-  /** Nothing can be done before `untilUnixMs`, or before a signal arrives where `waitsForSignal`. */
+  /** Nothing can be done before `untilUnixMs`, a signal where `waitsForSignal`, or the end of a remote task. */
   | {
       readonly kind: 'waiting';
-      /** Undefined: nothing can be done before a signal arrives. */
+      /** Undefined: nothing can be done before a signal arrives, or a remote task ends. */
       readonly untilUnixMs: number | undefined;
       readonly waitsForSignal: boolean;
+      /** How many tasks run elsewhere. */
+      readonly remoteTasks: number;
       /** The number of the last signal that the run knew of; 0 for none. */
       readonly signalsSeen: number;
       readonly reason: string;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, MAX_TIMER_MS, parseName } from '@holdfast/core';
+import { InvalidArgumentError, MAX_TIMER_MS, parseName, type WorkerLabels } from '@holdfast/core';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { checkNumber, checkRetry, type RetryOptions } from './retry-options.ts';
 import { isSchema, type Schemas } from './schema.ts';
@@ -40,7 +40,17 @@ export interface TaskSpec extends BoundNames {
   readonly priority: number;
   /** Names of provided values that listeners must not see. */
   readonly secrets: readonly string[];
+  /** Where the task runs; undefined = as its flow says. */
+  readonly runs?: RunsWhere | undefined;
+  /** A remote task that nobody has begun to run by then has failed. */
+  readonly startTimeoutMs?: number | undefined;
 }
+
+/**
+ * Where a task runs: where its flow does, or as a job of its own on any worker that serves this version
+ * of the flow on the job's queue, or on any of those that have these labels.
+ */
+export type RunsWhere = 'here' | 'anywhere' | { readonly labels: WorkerLabels };
 
 /** A task made by {@link task}: its name, what it needs and what it gives. */
 export interface Task<

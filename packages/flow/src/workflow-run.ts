@@ -438,7 +438,14 @@ export class WorkflowRun {
 
   #endWaiting(untilUnixMs: number | undefined, reason: string): void {
     const { waitsForSignal, signalsSeen } = this.#pauses;
-    this.#ending.end({ kind: 'waiting', untilUnixMs, waitsForSignal, signalsSeen, reason });
+    this.#ending.end({
+      kind: 'waiting',
+      untilUnixMs,
+      waitsForSignal,
+      remoteTasks: 0,
+      signalsSeen,
+      reason,
+    });
   }
 
   #suspend(): void {

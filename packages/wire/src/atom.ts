@@ -27,7 +27,7 @@ import {
   RetryRoundSchema,
   TaskState as TaskStateValue,
 } from './gen/holdfast/v1/records_pb.ts';
-import { optionalText, required, requiredText } from './malformed-message.ts';
+import { jobIdFromProto, optionalText, required, requiredText } from './malformed-message.ts';
 import { optionalPayloadFromProto, optionalPayloadToProto } from './payload.ts';
 import { type RecordCodec, recordCodec } from './record-codec.ts';
 import {
@@ -59,7 +59,10 @@ const blockDepthNames: EnumNames<BlockDepth, BlockDepthValue> = enumNames<
   atom: BlockDepthValue.ATOM,
 });
 
-const intentionNames: EnumNames<Intention, IntentionValue> = enumNames<Intention, IntentionValue>({
+export const intentionNames: EnumNames<Intention, IntentionValue> = enumNames<
+  Intention,
+  IntentionValue
+>({
   execute: IntentionValue.EXECUTE,
   ignore: IntentionValue.IGNORE,
   revert: IntentionValue.REVERT,
@@ -103,6 +106,9 @@ export function atomToProto(atom: AtomRecord): AtomMessage {
         : blockDepthNames.toProto(atom.blocked),
     rounds: atom.rounds.map(roundToProto),
     signal: BigInt(atom.signal ?? 0),
+    forgivenRevertTries: atom.forgivenRevertTries,
+    flowVersion: atom.flowVersion,
+    taskJob: atom.taskJob ?? '',
   });
 }
 
@@ -135,6 +141,9 @@ export function atomFromProto(message: AtomMessage): AtomRecord {
         : blockDepthNames.fromProto(message.blocked, 'Atom.blocked'),
     rounds: message.rounds.map(roundFromProto),
     signal: message.signal === 0n ? undefined : Number(message.signal),
+    forgivenRevertTries: message.forgivenRevertTries,
+    flowVersion: message.flowVersion || 1,
+    taskJob: message.taskJob === '' ? undefined : jobIdFromProto(message.taskJob, 'Atom.task_job'),
   };
 }
 

@@ -28,6 +28,8 @@ export interface FlowFields extends FlowGraphFields {
   readonly digest: string;
   readonly registeredAtUnixMs: number;
   readonly registeredBy: string;
+  /** Grows with what can't be continued by what was before. */
+  readonly version: number;
 }
 
 /** One task of a flow. */
@@ -44,6 +46,8 @@ export interface FlowNodeFields {
   readonly controller?: string;
   /** Of a map: what is done for each item. */
   readonly body?: FlowGraphFields;
+  /** The labels of the workers that may run the task, as a job of its own. Absent for one that runs where its flow does. */
+  readonly runsOn?: Readonly<Record<string, string>>;
 }
 
 /** A dependency: `to` runs after `from`. */
@@ -71,6 +75,7 @@ export function flowToProto(flow: FlowFields): FlowMessage {
     digest: flow.digest,
     registeredAt: timestampToProto(flow.registeredAtUnixMs),
     registeredBy: flow.registeredBy,
+    version: flow.version,
   });
 }
 
@@ -86,6 +91,8 @@ function graphToProto({ nodes, edges }: FlowGraphFields): FlowGraph {
         kind: node.kind ?? '',
         controller: node.controller ?? '',
         ...(node.body ? { body: graphToProto(node.body) } : {}),
+        remote: node.runsOn !== undefined,
+        labels: { ...node.runsOn },
       }),
     ),
     edges: edges.map(({ from, to, values, label = '' }) =>
@@ -96,15 +103,16 @@ function graphToProto({ nodes, edges }: FlowGraphFields): FlowGraph {
 
 function graphFromProto({ nodes, edges }: FlowGraph): FlowGraphFields {
   return {
-    nodes: nodes.map(({ name, requires, provides, path, hasRevert, kind, controller, body }) => ({
-      name: requiredText(name, 'FlowNode.name'),
-      requires,
-      provides,
-      path,
-      hasRevert,
-      ...(kind === '' ? {} : { kind }),
-      ...(controller === '' ? {} : { controller }),
-      ...(body ? { body: graphFromProto(body) } : {}),
+    nodes: nodes.map((node) => ({
+      name: requiredText(node.name, 'FlowNode.name'),
+      requires: node.requires,
+      provides: node.provides,
+      path: node.path,
+      hasRevert: node.hasRevert,
+      ...(node.kind === '' ? {} : { kind: node.kind }),
+      ...(node.controller === '' ? {} : { controller: node.controller }),
+      ...(node.body ? { body: graphFromProto(node.body) } : {}),
+      ...(node.remote ? { runsOn: node.labels } : {}),
     })),
     edges: edges.map(({ from, to, values, label }) => ({
       from,
@@ -125,6 +133,7 @@ export function flowFromProto(message: FlowMessage): FlowFields {
     digest: message.digest,
     registeredAtUnixMs: timestampFromProto(message.registeredAt, 'Flow.registered_at'),
     registeredBy: message.registeredBy,
+    version: message.version || 1,
   };
 }
 

@@ -24,6 +24,10 @@ export interface JobControlFields {
   readonly signals: number;
   /** Bytes of their payloads together. */
   readonly signalBytes: number;
+  /** How often the job was told that task jobs of it have ended. */
+  readonly taskEnds: number;
+  /** Changes that operators made to the job: the number of the last one. */
+  readonly changes: number;
 }
 
 export function jobControlToProto(control: JobControlFields): JobControlMessage {
@@ -36,13 +40,16 @@ export function jobControlToProto(control: JobControlFields): JobControlMessage 
     reason: control.reason,
     signals: control.signals,
     signalBytes: BigInt(control.signalBytes),
+    taskEnds: control.taskEnds,
+    changes: control.changes,
   });
 }
 
 /** Throws HoldfastError INTERNAL naming the field when the message can't be a job's control. */
 export function jobControlFromProto(message: JobControlMessage): JobControlFields {
   // A job of which nothing was asked, and which was told nothing, has no control.
-  if (message.requestedAt === undefined && message.signals === 0) {
+  const { requestedAt, signals, taskEnds, changes } = message;
+  if (requestedAt === undefined && signals === 0 && taskEnds === 0 && changes === 0) {
     throw malformed('JobControl', 'says nothing');
   }
   return {
@@ -51,6 +58,8 @@ export function jobControlFromProto(message: JobControlMessage): JobControlField
     reason: message.reason,
     signals: message.signals,
     signalBytes: integerFromProto(message.signalBytes, 'JobControl.signal_bytes'),
+    taskEnds: message.taskEnds,
+    changes: message.changes,
   };
 }
 

@@ -17,6 +17,7 @@ import {
 } from './malformed-message.ts';
 import { payloadFromProto, payloadToProto } from './payload.ts';
 import { type RecordCodec, recordCodec } from './record-codec.ts';
+import { remoteTaskFromProto, remoteTaskToProto } from './remote-task.ts';
 import {
   optionalTimestampFromProto,
   optionalTimestampToProto,
@@ -40,6 +41,7 @@ export function jobSpecToProto(spec: JobSpec): JobSpecMessage {
     contentDigest: spec.contentDigest,
     trace: traceContextToProto(spec.trace),
     postedAt: timestampToProto(spec.postedAtUnixMs),
+    remoteTask: spec.remoteTask && remoteTaskToProto(spec.remoteTask),
   });
 }
 
@@ -60,6 +62,7 @@ export function jobSpecFromProto(message: JobSpecMessage): JobSpec {
     contentDigest: message.contentDigest,
     trace: traceContextFromProto(message.trace),
     postedAtUnixMs: timestampFromProto(message.postedAt, 'JobSpec.posted_at'),
+    remoteTask: message.remoteTask && remoteTaskFromProto(message.remoteTask),
   };
 }
 

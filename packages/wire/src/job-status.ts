@@ -65,6 +65,8 @@ export function jobStatusToProto(status: JobStatus): JobStatusMessage {
     attempts: status.attempts.map(attemptToProto),
     attemptsDropped: status.attemptsDropped,
     updatedAt: timestampToProto(status.updatedAtUnixMs),
+    flowVersion: status.flowVersion ?? 0,
+    startedAt: optionalTimestampToProto(status.startedAtUnixMs),
     ...phaseToProto(status.phase),
   });
 }
@@ -83,6 +85,8 @@ export function jobStatusFromProto(message: JobStatusMessage): JobStatus {
     attempts: message.attempts.map(attemptFromProto),
     attemptsDropped: message.attemptsDropped,
     updatedAtUnixMs: timestampFromProto(message.updatedAt, 'JobStatus.updated_at'),
+    flowVersion: message.flowVersion === 0 ? undefined : message.flowVersion,
+    startedAtUnixMs: optionalTimestampFromProto(message.startedAt, 'JobStatus.started_at'),
   };
 }
 

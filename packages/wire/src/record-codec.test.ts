@@ -52,6 +52,10 @@ import {
 } from './worker.ts';
 
 const seed = fc.integer({ min: 0, max: 0xffffffff });
+const labels: fc.Arbitrary<Record<string, string>> = fc.dictionary(fc.string(), fc.string(), {
+  maxKeys: 4,
+  noNullPrototype: true,
+});
 const jobId: fc.Arbitrary<JobId> = seed.map((value) =>
   createJobId({ clock: new VirtualClock(), random: createSeededRandom(value) }),
 );
@@ -79,6 +83,52 @@ const failure: fc.Arbitrary<Failure> = fc.record({
   task: option(someText),
   causes: fc.array(fc.record({ type: text, message: text }), { maxLength: 3 }),
 });
+const atom: fc.Arbitrary<AtomRecord> = fc.record({
+  name: someText,
+  state: fc.constantFrom(
+    'pending' as const,
+    'running',
+    'success',
+    'failure',
+    'reverting',
+    'reverted',
+    'revertFailure',
+    'ignore',
+    'retrying',
+  ),
+  intention: fc.constantFrom('execute' as const, 'ignore', 'revert', 'retry'),
+  tries: count,
+  forgivenTries: count,
+  executions: count,
+  result: option(payload),
+  failure: option(failure),
+  revertFailure: option(failure),
+  revertTries: count,
+  errors: fc.array(fc.record({ atUnixMs: unixMs, try: count, failure }), { maxLength: 3 }),
+  errorsDropped: count,
+  progress: fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0),
+  progressMessage: option(someText),
+  startedAtUnixMs: option(unixMs),
+  finishedAtUnixMs: option(unixMs),
+  nextAtUnixMs: option(unixMs),
+  generation: count,
+  blocked: option(fc.constantFrom('all' as const, 'flow', 'neighbours', 'atom')),
+  rounds: fc.array(
+    fc.record({
+      startedAtUnixMs: unixMs,
+      provided: option(payload),
+      failures: fc.array(failure, { maxLength: 2 }),
+      decision: option(fc.constantFrom('retry' as const, 'revert', 'revertAll')),
+    }),
+    { maxLength: 2 },
+  ),
+  signal: option(fc.integer({ min: 1, max: 1000 })),
+  forgivenRevertTries: count,
+  flowVersion: fc.integer({ min: 1, max: 1000 }),
+  taskJob: option(jobId),
+  attempt: count,
+  worker: text,
+});
 const jobSpec: fc.Arbitrary<JobSpec> = fc.record({
   id: jobId,
   flow: text,
@@ -93,11 +143,22 @@ const jobSpec: fc.Arbitrary<JobSpec> = fc.record({
     totalMs: option(durationMs),
   }),
   retentionMs: fc.maxSafeNat(),
-  labels: fc.dictionary(text, text, { maxKeys: 4, noNullPrototype: true }),
+  labels,
   idempotencyKey: option(someText),
   contentDigest: text,
   trace: option(fc.record({ traceparent: text, tracestate: text })),
   postedAtUnixMs: unixMs,
+  remoteTask: option(
+    fc.record({
+      parentId: jobId,
+      task: someText,
+      intention: fc.constantFrom('execute' as const, 'revert'),
+      flowVersion: count,
+      labels,
+      atom,
+      flowFailure: option(failure),
+    }),
+  ),
 });
 const attempt: fc.Arbitrary<AttemptRecord> = fc.record({
   number: count,
@@ -141,49 +202,8 @@ const jobStatus: fc.Arbitrary<JobStatus> = fc.record({
   attempts: fc.array(attempt, { maxLength: 3 }),
   attemptsDropped: count,
   updatedAtUnixMs: unixMs,
-});
-const atom: fc.Arbitrary<AtomRecord> = fc.record({
-  name: someText,
-  state: fc.constantFrom(
-    'pending' as const,
-    'running',
-    'success',
-    'failure',
-    'reverting',
-    'reverted',
-    'revertFailure',
-    'ignore',
-    'retrying',
-  ),
-  intention: fc.constantFrom('execute' as const, 'ignore', 'revert', 'retry'),
-  tries: count,
-  forgivenTries: count,
-  executions: count,
-  result: option(payload),
-  failure: option(failure),
-  revertFailure: option(failure),
-  revertTries: count,
-  errors: fc.array(fc.record({ atUnixMs: unixMs, try: count, failure }), { maxLength: 3 }),
-  errorsDropped: count,
-  progress: fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0),
-  progressMessage: option(someText),
+  flowVersion: option(fc.integer({ min: 1, max: 1000 })),
   startedAtUnixMs: option(unixMs),
-  finishedAtUnixMs: option(unixMs),
-  nextAtUnixMs: option(unixMs),
-  generation: count,
-  blocked: option(fc.constantFrom('all' as const, 'flow', 'neighbours', 'atom')),
-  rounds: fc.array(
-    fc.record({
-      startedAtUnixMs: unixMs,
-      provided: option(payload),
-      failures: fc.array(failure, { maxLength: 2 }),
-      decision: option(fc.constantFrom('retry' as const, 'revert', 'revertAll')),
-    }),
-    { maxLength: 2 },
-  ),
-  signal: option(fc.integer({ min: 1, max: 1000 })),
-  attempt: count,
-  worker: text,
 });
 const control: fc.Arbitrary<JobControlFields> = fc.record({
   wish: fc.constantFrom('none' as const, 'suspend', 'cancelWithRevert', 'cancel'),
@@ -191,6 +211,8 @@ const control: fc.Arbitrary<JobControlFields> = fc.record({
   reason: text,
   signals: count,
   signalBytes: count,
+  taskEnds: count,
+  changes: count,
 });
 const signal: fc.Arbitrary<JobSignal> = fc.record({
   seq: fc.integer({ min: 1, max: 1000 }),
@@ -211,6 +233,7 @@ const { graph } = fc.letrec<{ graph: FlowGraphFields }>((tie) => ({
           kind: someText,
           controller: someText,
           body: tie('graph'),
+          runsOn: labels,
         },
         { requiredKeys: ['name', 'requires', 'provides', 'path', 'hasRevert'] },
       ),
@@ -234,6 +257,7 @@ const flow: fc.Arbitrary<FlowFields> = fc
     digest: text,
     registeredAtUnixMs: unixMs,
     registeredBy: text,
+    version: fc.integer({ min: 1, max: 1000 }),
   })
   .map(({ graph: { nodes, edges }, ...rest }) => ({ ...rest, nodes, edges }));
 const worker: fc.Arbitrary<WorkerFields> = fc.record({
@@ -247,6 +271,16 @@ const worker: fc.Arbitrary<WorkerFields> = fc.record({
   leaseTtlMs: fc.maxSafeNat(),
   version: text,
   isDraining: fc.boolean(),
+  labels,
+  served: fc.array(
+    fc.record({
+      flow: text,
+      version: count,
+      continues: fc.array(count, { maxLength: 2 }),
+      remote: texts,
+    }),
+    { maxLength: 2 },
+  ),
 });
 const jobView: fc.Arbitrary<JobViewFields> = fc.record({
   spec: jobSpec,
@@ -293,6 +327,8 @@ describe('a record read back equals the record written (R1)', () => {
       reason: fc.constant(''),
       signals: fc.integer({ min: 1, max: 1000 }),
       signalBytes: count,
+      taskEnds: count,
+      changes: count,
     });
     expect(lossOf(counted, (record) => decodeJobControl(encodeJobControl(record)))).toBeUndefined();
   });

@@ -1,6 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import type { WorkerId } from '@holdfast/core';
-import { type Worker as WorkerMessage, WorkerSchema } from './gen/holdfast/v1/records_pb.ts';
+import {
+  ServedFlowSchema,
+  type Worker as WorkerMessage,
+  WorkerSchema,
+} from './gen/holdfast/v1/records_pb.ts';
 import { type WorkerListing, WorkerListingSchema } from './gen/holdfast/v1/worker_service_pb.ts';
 import { integerFromProto, required, workerIdFromProto } from './malformed-message.ts';
 import { type RecordCodec, recordCodec } from './record-codec.ts';
@@ -20,6 +24,20 @@ export interface WorkerFields {
   readonly version: string;
   /** It takes no new jobs, and leaves when those it has are done or, after its drain timeout, handed back. */
   readonly isDraining: boolean;
+  /** What remote tasks may ask for. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** How it serves each flow, in the order of `flows`. */
+  readonly served: readonly ServedFlowFields[];
+}
+
+/** A flow as one worker serves it. */
+export interface ServedFlowFields {
+  readonly flow: string;
+  readonly version: number;
+  /** Earlier versions whose jobs it continues. */
+  readonly continues: readonly number[];
+  /** The sets of labels that remote tasks of the flow ask for and the worker has, as `labelsText` of core. */
+  readonly remote: readonly string[];
 }
 
 /** A member and what it holds. */
@@ -42,6 +60,10 @@ export function workerToProto(worker: WorkerFields): WorkerMessage {
     leaseTtlMs: BigInt(worker.leaseTtlMs),
     version: worker.version,
     draining: worker.isDraining,
+    labels: { ...worker.labels },
+    served: worker.served.map(({ flow, version, continues, remote }) =>
+      create(ServedFlowSchema, { flow, version, continues: [...continues], remote: [...remote] }),
+    ),
   });
 }
 
@@ -58,6 +80,13 @@ export function workerFromProto(message: WorkerMessage): WorkerFields {
     leaseTtlMs: integerFromProto(message.leaseTtlMs, 'Worker.lease_ttl_ms'),
     version: message.version,
     isDraining: message.draining,
+    labels: message.labels,
+    served: message.served.map(({ flow, version, continues, remote }) => ({
+      flow,
+      version,
+      continues,
+      remote,
+    })),
   };
 }
 

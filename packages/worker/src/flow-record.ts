@@ -9,13 +9,14 @@ export function toFlowRecord(
   flow: AnyFlow,
   registration: { readonly by: string; readonly atUnixMs: number },
 ): FlowRecord {
-  const { name, description, inputSchemaJson, graph, digest } = flow;
+  const { name, description, inputSchemaJson, graph, digest, version } = flow;
   return {
     name,
     description,
     inputSchemaJson,
     ...toGraphRecord(graph),
     digest,
+    version,
     registeredAtUnixMs: registration.atUnixMs,
     registeredBy: registration.by,
   };

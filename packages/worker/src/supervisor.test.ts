@@ -106,6 +106,8 @@ async function joinFor({ board, coord }: Setup, line: LogFields): Promise<Member
       leaseTtlMs: 60_000,
       version: '0',
       isDraining: false,
+      labels: {},
+      served: [],
     },
     session,
   );

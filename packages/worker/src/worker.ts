@@ -210,6 +210,13 @@ export class Worker implements Service {
       leaseTtlMs,
       version: VERSION,
       isDraining: false,
+      labels: {},
+      served: [...flows.values()].map(({ name: flow, version }) => ({
+        flow,
+        version,
+        continues: [],
+        remote: [],
+      })),
     };
   }
 }

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/records.proto.
  */
 export const file_holdfast_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9yZWNvcmRzLnByb3RvEgtob2xkZmFzdC52MSItCgdQYXlsb2FkEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIjcKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJIkYKDEpvYkRlYWRsaW5lcxIQCghxdWV1ZV9tcxgBIAEoAxISCgphdHRlbXB0X21zGAIgASgDEhAKCHRvdGFsX21zGAMgASgDItoDCgdKb2JTcGVjEgoKAmlkGAEgASgJEgwKBGZsb3cYAiABKAkSIwoFaW5wdXQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEg0KBXF1ZXVlGAQgASgJEhAKCHByaW9yaXR5GAUgASgFEioKBnJ1bl9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWF4X2F0dGVtcHRzGAcgASgFEiwKCWRlYWRsaW5lcxgIIAEoCzIZLmhvbGRmYXN0LnYxLkpvYkRlYWRsaW5lcxIUCgxyZXRlbnRpb25fbXMYCSABKAMSMAoGbGFiZWxzGAogAygLMiAuaG9sZGZhc3QudjEuSm9iU3BlYy5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSFgoOY29udGVudF9kaWdlc3QYDCABKAkSKAoFdHJhY2UYDSABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQSLQoJcG9zdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs4BCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKY2xhaW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3Bhbl9pZBgEIAEoCRIkCgNlbmQYBSABKA4yFy5ob2xkZmFzdC52MS5BdHRlbXB0RW5kEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkiLgoNUmVhZHlQb3NpdGlvbhIOCgZidWNrZXQYASABKAkSDQoFb3JkZXIYAiABKAkihQUKCUpvYlN0YXR1cxIKCgJpZBgBIAEoCRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEhAKCHByaW9yaXR5GAQgASgFEiQKBXN0YXRlGAUgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgGIAEoBRIVCg1sb3N0X2F0dGVtcHRzGAcgASgFEhAKCHJldml2YWxzGAggASgFEiYKCGF0dGVtcHRzGAkgAygLMhQuaG9sZGZhc3QudjEuQXR0ZW1wdBIYChBhdHRlbXB0c19kcm9wcGVkGAogASgFEi4KCnVwZGF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBnJ1bl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLd2FpdF9yZWFzb24YDSABKAkSLAoIcmVhZHlfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlYWR5X3Bvc2l0aW9uGA8gASgLMhouaG9sZGZhc3QudjEuUmVhZHlQb3NpdGlvbhIOCgZ3b3JrZXIYECABKAkSLgoKY2xhaW1lZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB2ZhaWx1cmUYEyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEjAKDHN1c3BlbmRlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicAoHRmFpbHVyZRIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDQoFc3RhY2sYAyABKAkSDAoEdGFzaxgEIAEoCRIpCgZjYXVzZXMYBSADKAsyGS5ob2xkZmFzdC52MS5GYWlsdXJlQ2F1c2UiLQoMRmFpbHVyZUNhdXNlEgwKBHR5cGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJrCg1SZWNvcmRlZEVycm9yEiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN0cnkYAiABKAUSJQoHZmFpbHVyZRgDIAEoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUiugEKClJldHJ5Um91bmQSLgoKc3RhcnRlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIcHJvdmlkZWQYAiABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKCGZhaWx1cmVzGAMgAygLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIsCghkZWNpc2lvbhgEIAEoDjIaLmhvbGRmYXN0LnYxLlJldHJ5RGVjaXNpb24iyAUKBEF0b20SDAoEbmFtZRgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmhvbGRmYXN0LnYxLlRhc2tTdGF0ZRIpCglpbnRlbnRpb24YAyABKA4yFi5ob2xkZmFzdC52MS5JbnRlbnRpb24SDQoFdHJpZXMYBCABKAUSEgoKZXhlY3V0aW9ucxgFIAEoBRIkCgZyZXN1bHQYBiABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiUKB2ZhaWx1cmUYByABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEiwKDnJldmVydF9mYWlsdXJlGAggASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIUCgxyZXZlcnRfdHJpZXMYCSABKAUSKgoGZXJyb3JzGAogAygLMhouaG9sZGZhc3QudjEuUmVjb3JkZWRFcnJvchIWCg5lcnJvcnNfZHJvcHBlZBgLIAEoBRIQCghwcm9ncmVzcxgMIAEoARIYChBwcm9ncmVzc19tZXNzYWdlGA0gASgJEi4KCnN0YXJ0ZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2ZpbmlzaGVkX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgduZXh0X2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhdHRlbXB0GBEgASgFEg4KBndvcmtlchgSIAEoCRIWCg5mb3JnaXZlbl90cmllcxgTIAEoBRISCgpnZW5lcmF0aW9uGBQgASgFEigKB2Jsb2NrZWQYFSABKA4yFy5ob2xkZmFzdC52MS5CbG9ja0RlcHRoEicKBnJvdW5kcxgWIAMoCzIXLmhvbGRmYXN0LnYxLlJldHJ5Um91bmQSDgoGc2lnbmFsGBcgASgDIjIKCkpvYk91dGNvbWUSJAoGb3V0cHV0GAEgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZCKmAQoKSm9iQ29udHJvbBIOCgZjYW5jZWwYASABKAgSMAoMcmVxdWVzdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSDgoGcmV2ZXJ0GAQgASgIEg8KB3N1c3BlbmQYBSABKAgSDwoHc2lnbmFscxgGIAEoBRIUCgxzaWduYWxfYnl0ZXMYByABKAMidQoJSm9iU2lnbmFsEgsKA3NlcRgBIAEoBRIMCgRuYW1lGAIgASgJEiUKB3BheWxvYWQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIcCgpSZWFkeUVudHJ5Eg4KBmpvYl9pZBgBIAEoCSLFAQoERmxvdxIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhkKEWlucHV0X3NjaGVtYV9qc29uGAMgASgJEiUKBWdyYXBoGAQgASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoEg4KBmRpZ2VzdBgFIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWdpc3RlcmVkX2J5GAcgASgJIlcKCUZsb3dHcmFwaBIkCgVub2RlcxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZsb3dOb2RlEiQKBWVkZ2VzGAIgAygLMhUuaG9sZGZhc3QudjEuRmxvd0VkZ2UipgEKCEZsb3dOb2RlEgwKBG5hbWUYASABKAkSEAoIcmVxdWlyZXMYAiADKAkSEAoIcHJvdmlkZXMYAyADKAkSDAoEcGF0aBgEIAMoCRISCgpoYXNfcmV2ZXJ0GAUgASgIEgwKBGtpbmQYBiABKAkSEgoKY29udHJvbGxlchgHIAEoCRIkCgRib2R5GAggASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoIkMKCEZsb3dFZGdlEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkSDgoGdmFsdWVzGAMgAygJEg0KBWxhYmVsGAQgASgJIswBCgZXb3JrZXISCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRILCgNwaWQYAyABKAMSDgoGcXVldWVzGAQgAygJEg0KBWZsb3dzGAUgAygJEhMKC2NvbmN1cnJlbmN5GAYgASgFEi4KCnN0YXJ0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGxlYXNlX3R0bF9tcxgIIAEoAxIPCgd2ZXJzaW9uGAkgASgJEhAKCGRyYWluaW5nGAogASgIKvYBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNKT0JfU1RBVEVfU0NIRURVTEVEEAESEwoPSk9CX1NUQVRFX1JFQURZEAISFQoRSk9CX1NUQVRFX1JVTk5JTkcQAxIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBhISCg5KT0JfU1RBVEVfREVBRBAHEhUKEUpPQl9TVEFURV9XQUlUSU5HEAgSFwoTSk9CX1NUQVRFX1NVU1BFTkRFRBAJKqcBCgpBdHRlbXB0RW5kEhsKF0FUVEVNUFRfRU5EX1VOU1BFQ0lGSUVEEAASGQoVQVRURU1QVF9FTkRfU1VDQ0VFREVEEAESFgoSQVRURU1QVF9FTkRfRkFJTEVEEAISGQoVQVRURU1QVF9FTkRfQ0FOQ0VMTEVEEAMSFAoQQVRURU1QVF9FTkRfTE9TVBAEEhgKFEFUVEVNUFRfRU5EX1JFTEVBU0VEEAUqiQIKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9QRU5ESU5HEAESFgoSVEFTS19TVEFURV9SVU5OSU5HEAISFgoSVEFTS19TVEFURV9TVUNDRVNTEAMSFgoSVEFTS19TVEFURV9GQUlMVVJFEAQSGAoUVEFTS19TVEFURV9SRVZFUlRJTkcQBRIXChNUQVNLX1NUQVRFX1JFVkVSVEVEEAYSHQoZVEFTS19TVEFURV9SRVZFUlRfRkFJTFVSRRAHEhUKEVRBU0tfU1RBVEVfSUdOT1JFEAgSFwoTVEFTS19TVEFURV9SRVRSWUlORxAJKn4KCUludGVudGlvbhIZChVJTlRFTlRJT05fVU5TUEVDSUZJRUQQABIVChFJTlRFTlRJT05fRVhFQ1VURRABEhQKEElOVEVOVElPTl9JR05PUkUQAhIUChBJTlRFTlRJT05fUkVWRVJUEAMSEwoPSU5URU5USU9OX1JFVFJZEAQqhgEKCkJsb2NrRGVwdGgSGwoXQkxPQ0tfREVQVEhfVU5TUEVDSUZJRUQQABITCg9CTE9DS19ERVBUSF9BTEwQARIUChBCTE9DS19ERVBUSF9GTE9XEAISGgoWQkxPQ0tfREVQVEhfTkVJR0hCT1VSUxADEhQKEEJMT0NLX0RFUFRIX0FUT00QBCqDAQoNUmV0cnlEZWNpc2lvbhIeChpSRVRSWV9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhgKFFJFVFJZX0RFQ0lTSU9OX1JFVFJZEAESGQoVUkVUUllfREVDSVNJT05fUkVWRVJUEAISHQoZUkVUUllfREVDSVNJT05fUkVWRVJUX0FMTBADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chlob2xkZmFzdC92MS9yZWNvcmRzLnByb3RvEgtob2xkZmFzdC52MSItCgdQYXlsb2FkEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIjcKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJIkYKDEpvYkRlYWRsaW5lcxIQCghxdWV1ZV9tcxgBIAEoAxISCgphdHRlbXB0X21zGAIgASgDEhAKCHRvdGFsX21zGAMgASgDIogECgdKb2JTcGVjEgoKAmlkGAEgASgJEgwKBGZsb3cYAiABKAkSIwoFaW5wdXQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEg0KBXF1ZXVlGAQgASgJEhAKCHByaW9yaXR5GAUgASgFEioKBnJ1bl9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWF4X2F0dGVtcHRzGAcgASgFEiwKCWRlYWRsaW5lcxgIIAEoCzIZLmhvbGRmYXN0LnYxLkpvYkRlYWRsaW5lcxIUCgxyZXRlbnRpb25fbXMYCSABKAMSMAoGbGFiZWxzGAogAygLMiAuaG9sZGZhc3QudjEuSm9iU3BlYy5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSFgoOY29udGVudF9kaWdlc3QYDCABKAkSKAoFdHJhY2UYDSABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQSLQoJcG9zdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtyZW1vdGVfdGFzaxgPIAEoCzIXLmhvbGRmYXN0LnYxLlJlbW90ZVRhc2saLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKfAgoKUmVtb3RlVGFzaxIRCglwYXJlbnRfaWQYASABKAkSDAoEdGFzaxgCIAEoCRIpCglpbnRlbnRpb24YAyABKA4yFi5ob2xkZmFzdC52MS5JbnRlbnRpb24SFAoMZmxvd192ZXJzaW9uGAQgASgFEjMKBmxhYmVscxgFIAMoCzIjLmhvbGRmYXN0LnYxLlJlbW90ZVRhc2suTGFiZWxzRW50cnkSHwoEYXRvbRgGIAEoCzIRLmhvbGRmYXN0LnYxLkF0b20SKgoMZmxvd19mYWlsdXJlGAcgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs4BCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKY2xhaW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3Bhbl9pZBgEIAEoCRIkCgNlbmQYBSABKA4yFy5ob2xkZmFzdC52MS5BdHRlbXB0RW5kEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkiLgoNUmVhZHlQb3NpdGlvbhIOCgZidWNrZXQYASABKAkSDQoFb3JkZXIYAiABKAkiywUKCUpvYlN0YXR1cxIKCgJpZBgBIAEoCRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEhAKCHByaW9yaXR5GAQgASgFEiQKBXN0YXRlGAUgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgGIAEoBRIVCg1sb3N0X2F0dGVtcHRzGAcgASgFEhAKCHJldml2YWxzGAggASgFEiYKCGF0dGVtcHRzGAkgAygLMhQuaG9sZGZhc3QudjEuQXR0ZW1wdBIYChBhdHRlbXB0c19kcm9wcGVkGAogASgFEi4KCnVwZGF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBnJ1bl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLd2FpdF9yZWFzb24YDSABKAkSLAoIcmVhZHlfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlYWR5X3Bvc2l0aW9uGA8gASgLMhouaG9sZGZhc3QudjEuUmVhZHlQb3NpdGlvbhIOCgZ3b3JrZXIYECABKAkSLgoKY2xhaW1lZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB2ZhaWx1cmUYEyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEjAKDHN1c3BlbmRlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZmxvd192ZXJzaW9uGBUgASgFEi4KCnN0YXJ0ZWRfYXQYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInAKB0ZhaWx1cmUSDAoEdHlwZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBXN0YWNrGAMgASgJEgwKBHRhc2sYBCABKAkSKQoGY2F1c2VzGAUgAygLMhkuaG9sZGZhc3QudjEuRmFpbHVyZUNhdXNlIi0KDEZhaWx1cmVDYXVzZRIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiawoNUmVjb3JkZWRFcnJvchImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDdHJ5GAIgASgFEiUKB2ZhaWx1cmUYAyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlIroBCgpSZXRyeVJvdW5kEi4KCnN0YXJ0ZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKCHByb3ZpZGVkGAIgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBImCghmYWlsdXJlcxgDIAMoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUSLAoIZGVjaXNpb24YBCABKA4yGi5ob2xkZmFzdC52MS5SZXRyeURlY2lzaW9uIo8GCgRBdG9tEgwKBG5hbWUYASABKAkSJQoFc3RhdGUYAiABKA4yFi5ob2xkZmFzdC52MS5UYXNrU3RhdGUSKQoJaW50ZW50aW9uGAMgASgOMhYuaG9sZGZhc3QudjEuSW50ZW50aW9uEg0KBXRyaWVzGAQgASgFEhIKCmV4ZWN1dGlvbnMYBSABKAUSJAoGcmVzdWx0GAYgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBIlCgdmYWlsdXJlGAcgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIsCg5yZXZlcnRfZmFpbHVyZRgIIAEoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUSFAoMcmV2ZXJ0X3RyaWVzGAkgASgFEioKBmVycm9ycxgKIAMoCzIaLmhvbGRmYXN0LnYxLlJlY29yZGVkRXJyb3ISFgoOZXJyb3JzX2Ryb3BwZWQYCyABKAUSEAoIcHJvZ3Jlc3MYDCABKAESGAoQcHJvZ3Jlc3NfbWVzc2FnZRgNIAEoCRIuCgpzdGFydGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHbmV4dF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYXR0ZW1wdBgRIAEoBRIOCgZ3b3JrZXIYEiABKAkSFgoOZm9yZ2l2ZW5fdHJpZXMYEyABKAUSEgoKZ2VuZXJhdGlvbhgUIAEoBRIoCgdibG9ja2VkGBUgASgOMhcuaG9sZGZhc3QudjEuQmxvY2tEZXB0aBInCgZyb3VuZHMYFiADKAsyFy5ob2xkZmFzdC52MS5SZXRyeVJvdW5kEg4KBnNpZ25hbBgXIAEoAxIdChVmb3JnaXZlbl9yZXZlcnRfdHJpZXMYGCABKAUSFAoMZmxvd192ZXJzaW9uGBkgASgFEhAKCHRhc2tfam9iGBogASgJIjIKCkpvYk91dGNvbWUSJAoGb3V0cHV0GAEgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZCLKAQoKSm9iQ29udHJvbBIOCgZjYW5jZWwYASABKAgSMAoMcmVxdWVzdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSDgoGcmV2ZXJ0GAQgASgIEg8KB3N1c3BlbmQYBSABKAgSDwoHc2lnbmFscxgGIAEoBRIUCgxzaWduYWxfYnl0ZXMYByABKAMSEQoJdGFza19lbmRzGAggASgFEg8KB2NoYW5nZXMYCSABKAUidQoJSm9iU2lnbmFsEgsKA3NlcRgBIAEoBRIMCgRuYW1lGAIgASgJEiUKB3BheWxvYWQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIcCgpSZWFkeUVudHJ5Eg4KBmpvYl9pZBgBIAEoCSLWAQoERmxvdxIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhkKEWlucHV0X3NjaGVtYV9qc29uGAMgASgJEiUKBWdyYXBoGAQgASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoEg4KBmRpZ2VzdBgFIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWdpc3RlcmVkX2J5GAcgASgJEg8KB3ZlcnNpb24YCCABKAUiVwoJRmxvd0dyYXBoEiQKBW5vZGVzGAEgAygLMhUuaG9sZGZhc3QudjEuRmxvd05vZGUSJAoFZWRnZXMYAiADKAsyFS5ob2xkZmFzdC52MS5GbG93RWRnZSKYAgoIRmxvd05vZGUSDAoEbmFtZRgBIAEoCRIQCghyZXF1aXJlcxgCIAMoCRIQCghwcm92aWRlcxgDIAMoCRIMCgRwYXRoGAQgAygJEhIKCmhhc19yZXZlcnQYBSABKAgSDAoEa2luZBgGIAEoCRISCgpjb250cm9sbGVyGAcgASgJEiQKBGJvZHkYCCABKAsyFi5ob2xkZmFzdC52MS5GbG93R3JhcGgSDgoGcmVtb3RlGAkgASgIEjEKBmxhYmVscxgKIAMoCzIhLmhvbGRmYXN0LnYxLkZsb3dOb2RlLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQwoIRmxvd0VkZ2USDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCRIOCgZ2YWx1ZXMYAyADKAkSDQoFbGFiZWwYBCABKAki1QIKBldvcmtlchIKCgJpZBgBIAEoCRIMCgRob3N0GAIgASgJEgsKA3BpZBgDIAEoAxIOCgZxdWV1ZXMYBCADKAkSDQoFZmxvd3MYBSADKAkSEwoLY29uY3VycmVuY3kYBiABKAUSLgoKc3RhcnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbGVhc2VfdHRsX21zGAggASgDEg8KB3ZlcnNpb24YCSABKAkSEAoIZHJhaW5pbmcYCiABKAgSLwoGbGFiZWxzGAsgAygLMh8uaG9sZGZhc3QudjEuV29ya2VyLkxhYmVsc0VudHJ5EicKBnNlcnZlZBgMIAMoCzIXLmhvbGRmYXN0LnYxLlNlcnZlZEZsb3caLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJOCgpTZXJ2ZWRGbG93EgwKBGZsb3cYASABKAkSDwoHdmVyc2lvbhgCIAEoBRIRCgljb250aW51ZXMYAyADKAUSDgoGcmVtb3RlGAQgAygJKvYBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNKT0JfU1RBVEVfU0NIRURVTEVEEAESEwoPSk9CX1NUQVRFX1JFQURZEAISFQoRSk9CX1NUQVRFX1JVTk5JTkcQAxIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBhISCg5KT0JfU1RBVEVfREVBRBAHEhUKEUpPQl9TVEFURV9XQUlUSU5HEAgSFwoTSk9CX1NUQVRFX1NVU1BFTkRFRBAJKqcBCgpBdHRlbXB0RW5kEhsKF0FUVEVNUFRfRU5EX1VOU1BFQ0lGSUVEEAASGQoVQVRURU1QVF9FTkRfU1VDQ0VFREVEEAESFgoSQVRURU1QVF9FTkRfRkFJTEVEEAISGQoVQVRURU1QVF9FTkRfQ0FOQ0VMTEVEEAMSFAoQQVRURU1QVF9FTkRfTE9TVBAEEhgKFEFUVEVNUFRfRU5EX1JFTEVBU0VEEAUqiQIKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9QRU5ESU5HEAESFgoSVEFTS19TVEFURV9SVU5OSU5HEAISFgoSVEFTS19TVEFURV9TVUNDRVNTEAMSFgoSVEFTS19TVEFURV9GQUlMVVJFEAQSGAoUVEFTS19TVEFURV9SRVZFUlRJTkcQBRIXChNUQVNLX1NUQVRFX1JFVkVSVEVEEAYSHQoZVEFTS19TVEFURV9SRVZFUlRfRkFJTFVSRRAHEhUKEVRBU0tfU1RBVEVfSUdOT1JFEAgSFwoTVEFTS19TVEFURV9SRVRSWUlORxAJKn4KCUludGVudGlvbhIZChVJTlRFTlRJT05fVU5TUEVDSUZJRUQQABIVChFJTlRFTlRJT05fRVhFQ1VURRABEhQKEElOVEVOVElPTl9JR05PUkUQAhIUChBJTlRFTlRJT05fUkVWRVJUEAMSEwoPSU5URU5USU9OX1JFVFJZEAQqhgEKCkJsb2NrRGVwdGgSGwoXQkxPQ0tfREVQVEhfVU5TUEVDSUZJRUQQABITCg9CTE9DS19ERVBUSF9BTEwQARIUChBCTE9DS19ERVBUSF9GTE9XEAISGgoWQkxPQ0tfREVQVEhfTkVJR0hCT1VSUxADEhQKEEJMT0NLX0RFUFRIX0FUT00QBCqDAQoNUmV0cnlEZWNpc2lvbhIeChpSRVRSWV9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhgKFFJFVFJZX0RFQ0lTSU9OX1JFVFJZEAESGQoVUkVUUllfREVDSVNJT05fUkVWRVJUEAISHQoZUkVUUllfREVDSVNJT05fUkVWRVJUX0FMTBADYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A user's value: bytes and what they are. Holdfast itself writes application/json.
@@ -188,6 +188,13 @@ export type JobSpec = Message<"holdfast.v1.JobSpec"> & {
    * @generated from field: google.protobuf.Timestamp posted_at = 14;
    */
   postedAt?: Timestamp | undefined;
+
+  /**
+   * Set for a task job: one that runs a single task of another job's flow.
+   *
+   * @generated from field: holdfast.v1.RemoteTask remote_task = 15;
+   */
+  remoteTask?: RemoteTask | undefined;
 };
 
 /**
@@ -196,6 +203,69 @@ export type JobSpec = Message<"holdfast.v1.JobSpec"> & {
  */
 export const JobSpecSchema: GenMessage<JobSpec> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_records, 3);
+
+/**
+ * The task that a task job runs. The job's input are its arguments, by what the flow calls them.
+ *
+ * @generated from message holdfast.v1.RemoteTask
+ */
+export type RemoteTask = Message<"holdfast.v1.RemoteTask"> & {
+  /**
+   * The job whose flow it is a task of.
+   *
+   * @generated from field: string parent_id = 1;
+   */
+  parentId: string;
+
+  /**
+   * The name of the task's record in that job, with its place where it stands in a map.
+   *
+   * @generated from field: string task = 2;
+   */
+  task: string;
+
+  /**
+   * Whether the task is executed or reverted.
+   *
+   * @generated from field: holdfast.v1.Intention intention = 3;
+   */
+  intention: Intention;
+
+  /**
+   * The version of the flow whose task it is; only a worker with this version may run it.
+   *
+   * @generated from field: int32 flow_version = 4;
+   */
+  flowVersion: number;
+
+  /**
+   * What a worker has to have among its labels to run it.
+   *
+   * @generated from field: map<string, string> labels = 5;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * The task's record as it stood when the task job was posted.
+   *
+   * @generated from field: holdfast.v1.Atom atom = 6;
+   */
+  atom?: Atom | undefined;
+
+  /**
+   * Why the flow is reverted, where the task is.
+   *
+   * @generated from field: holdfast.v1.Failure flow_failure = 7;
+   */
+  flowFailure?: Failure | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.RemoteTask.
+ * Use `create(RemoteTaskSchema)` to create a new message.
+ */
+export const RemoteTaskSchema: GenMessage<RemoteTask> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 4);
 
 /**
  * One attempt in a job's history.
@@ -250,7 +320,7 @@ export type Attempt = Message<"holdfast.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 4);
+  messageDesc(file_holdfast_v1_records, 5);
 
 /**
  * Where a ready job stands in the ready index.
@@ -274,7 +344,7 @@ export type ReadyPosition = Message<"holdfast.v1.ReadyPosition"> & {
  * Use `create(ReadyPositionSchema)` to create a new message.
  */
 export const ReadyPositionSchema: GenMessage<ReadyPosition> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 5);
+  messageDesc(file_holdfast_v1_records, 6);
 
 /**
  * The truth about a job. In the store, the version of this record is the fence of the running attempt.
@@ -409,6 +479,20 @@ export type JobStatus = Message<"holdfast.v1.JobStatus"> & {
    * @generated from field: google.protobuf.Timestamp suspended_at = 20;
    */
   suspendedAt?: Timestamp | undefined;
+
+  /**
+   * Version of the flow that the job was claimed with last; 0 before the first claim.
+   *
+   * @generated from field: int32 flow_version = 21;
+   */
+  flowVersion: number;
+
+  /**
+   * When it was claimed first, since the post or the last revival.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 22;
+   */
+  startedAt?: Timestamp | undefined;
 };
 
 /**
@@ -416,7 +500,7 @@ export type JobStatus = Message<"holdfast.v1.JobStatus"> & {
  * Use `create(JobStatusSchema)` to create a new message.
  */
 export const JobStatusSchema: GenMessage<JobStatus> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 6);
+  messageDesc(file_holdfast_v1_records, 7);
 
 /**
  * What was thrown, as it is recorded.
@@ -461,7 +545,7 @@ export type Failure = Message<"holdfast.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 7);
+  messageDesc(file_holdfast_v1_records, 8);
 
 /**
  * One link of a failure's chain of causes.
@@ -485,7 +569,7 @@ export type FailureCause = Message<"holdfast.v1.FailureCause"> & {
  * Use `create(FailureCauseSchema)` to create a new message.
  */
 export const FailureCauseSchema: GenMessage<FailureCause> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 8);
+  messageDesc(file_holdfast_v1_records, 9);
 
 /**
  * A non-fatal error that a task reported while it ran.
@@ -514,7 +598,7 @@ export type RecordedError = Message<"holdfast.v1.RecordedError"> & {
  * Use `create(RecordedErrorSchema)` to create a new message.
  */
 export const RecordedErrorSchema: GenMessage<RecordedError> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 9);
+  messageDesc(file_holdfast_v1_records, 10);
 
 /**
  * One round of a retry controller.
@@ -554,7 +638,7 @@ export type RetryRound = Message<"holdfast.v1.RetryRound"> & {
  * Use `create(RetryRoundSchema)` to create a new message.
  */
 export const RetryRoundSchema: GenMessage<RetryRound> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 10);
+  messageDesc(file_holdfast_v1_records, 11);
 
 /**
  * The checkpoint of one task of a job.
@@ -698,6 +782,28 @@ export type Atom = Message<"holdfast.v1.Atom"> & {
    * @generated from field: int64 signal = 23;
    */
   signal: bigint;
+
+  /**
+   * Tries of the revert that don't count against its retry policy: those of earlier rounds, and from
+   * before the job was revived.
+   *
+   * @generated from field: int32 forgiven_revert_tries = 24;
+   */
+  forgivenRevertTries: number;
+
+  /**
+   * Version of the flow that wrote this record; 0 is 1.
+   *
+   * @generated from field: int32 flow_version = 25;
+   */
+  flowVersion: number;
+
+  /**
+   * The job that runs the task elsewhere, or ran it last; empty for a task that runs where its flow does.
+   *
+   * @generated from field: string task_job = 26;
+   */
+  taskJob: string;
 };
 
 /**
@@ -705,7 +811,7 @@ export type Atom = Message<"holdfast.v1.Atom"> & {
  * Use `create(AtomSchema)` to create a new message.
  */
 export const AtomSchema: GenMessage<Atom> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 11);
+  messageDesc(file_holdfast_v1_records, 12);
 
 /**
  * What a finished job leaves behind besides its status.
@@ -726,7 +832,7 @@ export type JobOutcome = Message<"holdfast.v1.JobOutcome"> & {
  * Use `create(JobOutcomeSchema)` to create a new message.
  */
 export const JobOutcomeSchema: GenMessage<JobOutcome> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 12);
+  messageDesc(file_holdfast_v1_records, 13);
 
 /**
  * What the outside wants of a job, and has told it.
@@ -780,6 +886,20 @@ export type JobControl = Message<"holdfast.v1.JobControl"> & {
    * @generated from field: int64 signal_bytes = 7;
    */
   signalBytes: bigint;
+
+  /**
+   * How often the job was told that task jobs of it have ended.
+   *
+   * @generated from field: int32 task_ends = 8;
+   */
+  taskEnds: number;
+
+  /**
+   * Changes that operators made to the job.
+   *
+   * @generated from field: int32 changes = 9;
+   */
+  changes: number;
 };
 
 /**
@@ -787,7 +907,7 @@ export type JobControl = Message<"holdfast.v1.JobControl"> & {
  * Use `create(JobControlSchema)` to create a new message.
  */
 export const JobControlSchema: GenMessage<JobControl> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 13);
+  messageDesc(file_holdfast_v1_records, 14);
 
 /**
  * A message to a job from outside. Never changes.
@@ -823,7 +943,7 @@ export type JobSignal = Message<"holdfast.v1.JobSignal"> & {
  * Use `create(JobSignalSchema)` to create a new message.
  */
 export const JobSignalSchema: GenMessage<JobSignal> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 14);
+  messageDesc(file_holdfast_v1_records, 15);
 
 /**
  * An entry of the ready index.
@@ -842,7 +962,7 @@ export type ReadyEntry = Message<"holdfast.v1.ReadyEntry"> & {
  * Use `create(ReadyEntrySchema)` to create a new message.
  */
 export const ReadyEntrySchema: GenMessage<ReadyEntry> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 15);
+  messageDesc(file_holdfast_v1_records, 16);
 
 /**
  * A flow as the workers that serve it registered it.
@@ -890,6 +1010,13 @@ export type Flow = Message<"holdfast.v1.Flow"> & {
    * @generated from field: string registered_by = 7;
    */
   registeredBy: string;
+
+  /**
+   * Grows with what can't be continued by what was before; 0 is 1.
+   *
+   * @generated from field: int32 version = 8;
+   */
+  version: number;
 };
 
 /**
@@ -897,7 +1024,7 @@ export type Flow = Message<"holdfast.v1.Flow"> & {
  * Use `create(FlowSchema)` to create a new message.
  */
 export const FlowSchema: GenMessage<Flow> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 16);
+  messageDesc(file_holdfast_v1_records, 17);
 
 /**
  * The graph of a flow's tasks.
@@ -921,7 +1048,7 @@ export type FlowGraph = Message<"holdfast.v1.FlowGraph"> & {
  * Use `create(FlowGraphSchema)` to create a new message.
  */
 export const FlowGraphSchema: GenMessage<FlowGraph> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 17);
+  messageDesc(file_holdfast_v1_records, 18);
 
 /**
  * One task of a flow.
@@ -980,6 +1107,18 @@ export type FlowNode = Message<"holdfast.v1.FlowNode"> & {
    * @generated from field: holdfast.v1.FlowGraph body = 8;
    */
   body?: FlowGraph | undefined;
+
+  /**
+   * The task may be run by any worker that has these labels, as a job of its own.
+   *
+   * @generated from field: bool remote = 9;
+   */
+  remote: boolean;
+
+  /**
+   * @generated from field: map<string, string> labels = 10;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -987,7 +1126,7 @@ export type FlowNode = Message<"holdfast.v1.FlowNode"> & {
  * Use `create(FlowNodeSchema)` to create a new message.
  */
 export const FlowNodeSchema: GenMessage<FlowNode> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 18);
+  messageDesc(file_holdfast_v1_records, 19);
 
 /**
  * A dependency: `to` runs after `from`.
@@ -1025,7 +1164,7 @@ export type FlowEdge = Message<"holdfast.v1.FlowEdge"> & {
  * Use `create(FlowEdgeSchema)` to create a new message.
  */
 export const FlowEdgeSchema: GenMessage<FlowEdge> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 19);
+  messageDesc(file_holdfast_v1_records, 20);
 
 /**
  * A member of the fleet. Kept with the worker's session: it vanishes when the worker does.
@@ -1085,6 +1224,20 @@ export type Worker = Message<"holdfast.v1.Worker"> & {
    * @generated from field: bool draining = 10;
    */
   draining: boolean;
+
+  /**
+   * What remote tasks may ask for.
+   *
+   * @generated from field: map<string, string> labels = 11;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * The version of each flow, in the order of `flows`.
+   *
+   * @generated from field: repeated holdfast.v1.ServedFlow served = 12;
+   */
+  served: ServedFlow[];
 };
 
 /**
@@ -1092,7 +1245,46 @@ export type Worker = Message<"holdfast.v1.Worker"> & {
  * Use `create(WorkerSchema)` to create a new message.
  */
 export const WorkerSchema: GenMessage<Worker> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 20);
+  messageDesc(file_holdfast_v1_records, 21);
+
+/**
+ * A flow as one worker serves it.
+ *
+ * @generated from message holdfast.v1.ServedFlow
+ */
+export type ServedFlow = Message<"holdfast.v1.ServedFlow"> & {
+  /**
+   * @generated from field: string flow = 1;
+   */
+  flow: string;
+
+  /**
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
+
+  /**
+   * Earlier versions whose jobs it continues.
+   *
+   * @generated from field: repeated int32 continues = 3;
+   */
+  continues: number[];
+
+  /**
+   * The sets of labels that remote tasks of the flow ask for and the worker has, each as "name=value"
+   * separated by commas and in the order of the names; the empty text for none.
+   *
+   * @generated from field: repeated string remote = 4;
+   */
+  remote: string[];
+};
+
+/**
+ * Describes the message holdfast.v1.ServedFlow.
+ * Use `create(ServedFlowSchema)` to create a new message.
+ */
+export const ServedFlowSchema: GenMessage<ServedFlow> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 22);
 
 /**
  * The state of a job. SUCCEEDED, FAILED, CANCELLED and DEAD are final.
