@@ -87,6 +87,25 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     const body = withRetry(times({ attempts: 2 }), linear('main', ...noops(tasks - 2), last));
     return { flow: flow({ name: 'f', body }), input: {} };
   },
+  // Each item has a retry controller of its own, and a task that fails once: as many rounds as items.
+  'items of a map, each retried once': (tasks) => {
+    const once = task({
+      name: 't',
+      retry: ONCE,
+      execute: (_args, ctx) => {
+        if (ctx.try === 1) throw new Error('once');
+      },
+    });
+    const items = Array.from({ length: Math.floor((tasks - 1) / 2) }, (_, index) => index);
+    const body = map('each', {
+      over: 'items',
+      as: 'item',
+      concurrency: 1000,
+      body: withRetry(times({ attempts: 2 }), once),
+    });
+    const input = z.object({ items: z.array(z.number()) });
+    return { flow: flow({ name: 'f', input, body, output: [] }), input: { items } };
+  },
 };
 
 interface Row {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Board } from '@holdfast/board';
 import type { Coord } from '@holdfast/coord';
 import { isFinal, type JobId } from '@holdfast/core';
-import type { JobObservation } from './history.ts';
+import type { JobObservation, TaskJobObservation } from './history.ts';
 
 /** For the backlog of a round, retries that wait for their time, and workers that join again. */
 const DRAIN_MS = 90_000;
@@ -13,7 +13,7 @@ const SETTLE_MS = 30_000;
 const POLL_MS = 200;
 const READS_AT_ONCE = 50;
 /** Nothing may be under these once every job is final. */
-const EMPTY_PREFIXES = ['claims/', 'ready/', 'due/', 'deadline/', 'inbox/'];
+const EMPTY_PREFIXES = ['claims/', 'ready/', 'due/', 'deadline/', 'inbox/', 'taskends/'];
 /** Nothing may be under these either once every process has stopped. */
 const ENDED_PREFIXES = ['workers/', 'members/', 'leader/'];
 
@@ -34,7 +34,7 @@ export class BoardInspection {
     for (;;) {
       const jobs = await this.observe(open);
       // A job that isn't there is the checker's to find.
-      open = jobs.filter(({ state }) => !isFinal(state)).map(({ jobId }) => jobId);
+      open = jobs.filter((job) => !isOver(job)).map(({ jobId }) => jobId);
       if (open.length === 0) return [];
       if (performance.now() > endMs) return await this.#describe(open);
       await delay(POLL_MS);
@@ -51,15 +51,33 @@ export class BoardInspection {
       );
       for (const view of views) {
         if (!view) continue;
+        const hasTaskJobs = view.atoms.some(({ taskJob }) => taskJob !== undefined);
         jobs.push({
           jobId: view.status.id,
           state: view.status.phase.kind,
           attempts: view.status.attempts,
           tasks: Object.fromEntries(view.atoms.map(({ name, state }) => [name, state])),
+          taskJobs: hasTaskJobs ? await this.#taskJobsOf(view.status.id) : [],
         });
       }
     }
     return jobs;
+  }
+
+  async #taskJobsOf(parent: JobId): Promise<readonly TaskJobObservation[]> {
+    const prefix = `taskjobs/${parent}/`;
+    const { entries } = await this.#insist(() => this.#coord.list({ prefix, limit: 1000 }));
+    const views = await Promise.all(
+      entries.map(({ value }) => {
+        const id = Buffer.from(value).toString('utf8') as JobId; // written by the board
+        return this.#insist(() => this.#board.getJob(id));
+      }),
+    );
+    return views.flatMap((view) =>
+      view
+        ? [{ jobId: view.status.id, state: view.status.phase.kind, attempts: view.status.attempts }]
+        : [],
+    );
   }
 
   /** Keys that should have gone with the last job; with the last process, where all have ended. */
@@ -113,4 +131,9 @@ export class BoardInspection {
       }
     }
   }
+}
+
+/** The jobs of its remote tasks end with it, or soon after. */
+function isOver({ state, taskJobs }: JobObservation): boolean {
+  return isFinal(state) && taskJobs.every((taskJob) => isFinal(taskJob.state));
 }

@@ -7,10 +7,15 @@ import {
   type Flow,
   flow,
   linear,
+  map,
   type RetryOptions,
+  sleep,
   type TaskContext,
   task,
+  times,
   unordered,
+  waitFor,
+  withRetry,
 } from '@holdfast/flow';
 import { z } from 'zod';
 import { callRecord } from '../support/call-record.ts';
@@ -176,4 +181,119 @@ export const chaosSaga: Flow<ChaosInput, object> = flow({
   name: 'chaos-saga',
   input: z.object(input),
   body: linear('saga', book, charge),
+});
+
+const prepare = task({
+  ...common,
+  name: 'prepare',
+  runs: 'anywhere',
+  execute: act,
+  revert: ({ ledger }, ctx) => note(ledger, 'revert', ctx),
+});
+
+const stage = task({
+  ...common,
+  name: 'stage',
+  execute: act,
+  revert: ({ ledger }, ctx) => note(ledger, 'revert', ctx),
+});
+
+const deliver = task({
+  ...common,
+  name: 'deliver',
+  retry: { attempts: 1 },
+  async execute(values, ctx) {
+    await act(values, ctx);
+    if (ctx.try === 1) throw new Error('the first round fails');
+  },
+});
+
+/** Fails in its first round, reverts what that did, here and elsewhere, and succeeds in the second. */
+export const chaosRounds: Flow<ChaosInput, object> = flow({
+  name: 'chaos-rounds',
+  input: z.object(input),
+  body: withRetry(
+    times({ name: 'again', attempts: 5, backoff: { initialMs: 100, maxMs: 400 } }),
+    linear('round', prepare, stage, deliver),
+  ),
+});
+
+/** How many places there are; the checker counts them too. */
+const PLACES = [0, 1, 2];
+
+const survey = task({
+  ...common,
+  name: 'survey',
+  provides: { places: z.array(z.number()) },
+  execute: working(act, () => ({ places: PLACES })),
+});
+
+const visit = task({
+  ...common,
+  name: 'visit',
+  requires: { ...input, place: z.number() },
+  provides: { seen: z.number() },
+  execute: working(act, ({ place }) => ({ seen: place })),
+});
+
+const sum = task({
+  ...common,
+  name: 'sum',
+  requires: { ...input, seen: z.array(z.number()) },
+  execute: act,
+});
+
+/** A list that is known at run time, item by item, with a pause behind it that no worker sits out. */
+export const chaosMap: Flow<ChaosInput, object> = flow({
+  name: 'chaos-map',
+  input: z.object(input),
+  body: linear(
+    'all',
+    survey,
+    map('visits', { over: 'places', as: 'place', concurrency: 2, body: visit }),
+    sleep('nap', { ms: 5200 }),
+    sum,
+  ),
+  output: ['places'],
+});
+
+const scout = task({
+  ...common,
+  name: 'scout',
+  provides: { places: z.array(z.number()) },
+  execute: working(act, () => ({ places: PLACES })),
+});
+
+const carry = task({
+  ...common,
+  name: 'carry',
+  runs: 'anywhere',
+  requires: { ...input, place: z.number() },
+  provides: { carried: z.number() },
+  execute: working(actDeaf, ({ place }) => ({ carried: place })),
+});
+
+const gather = task({
+  ...common,
+  name: 'gather',
+  requires: { ...input, carried: z.array(z.number()) },
+  execute: act,
+});
+
+/** Spread over the fleet: a task for each item of a list, each as a job of its own. */
+export const chaosSpread: Flow<ChaosInput, object> = flow({
+  name: 'chaos-spread',
+  input: z.object(input),
+  body: linear('all', scout, map('carries', { over: 'places', as: 'place', body: carry }), gather),
+  output: ['places'],
+});
+
+const ask = task({ ...common, name: 'ask', execute: act });
+const follow = task({ ...common, name: 'follow', execute: act });
+
+/** Waits for a signal between two tasks. */
+export const chaosApproval: Flow<ChaosInput, object> = flow({
+  name: 'chaos-approval',
+  input: z.object(input),
+  body: linear('all', ask, waitFor('answer', { event: 'go' }), follow),
 });

@@ -39,7 +39,7 @@ const sound: History = {
     entry({ what: 'effect', verdict: 'refused', atMs: 2600 }),
     entry({ what: 'effect', attempt: 2, fence: 20n, pid: 200, atMs: 2700 }),
   ],
-  commits: [{ jobId: 'a', task: 'only', attempt: 2 }],
+  commits: [{ jobId: 'a', task: 'only', try: 1, attempt: 2 }],
   ends: [
     { jobId: 'a', attempt: 2, outcome: 'succeeded' },
     { jobId: 'b', attempt: 1, outcome: 'cancelled' },
@@ -53,8 +53,9 @@ const sound: History = {
         { number: 2, worker: WORKER, claimedAtUnixMs: 0, end: 'succeeded' },
       ],
       tasks: { only: 'success' },
+      taskJobs: [],
     },
-    { jobId: 'b', state: 'cancelled', attempts: [], tasks: {} },
+    { jobId: 'b', state: 'cancelled', attempts: [], tasks: {}, taskJobs: [] },
   ],
   faults: [crash],
   samples: samples({ w1: 4 }),
@@ -86,7 +87,7 @@ const planted: Readonly<Record<Exclude<ViolationKind, LaterKind>, History>> = {
   'success without effect': { ...sound, ledger: sound.ledger.slice(0, 3) },
   'task committed twice': {
     ...sound,
-    commits: [...sound.commits, { jobId: 'a', task: 'only', attempt: 2 }],
+    commits: [...sound.commits, { jobId: 'a', task: 'only', try: 1, attempt: 2 }],
   },
   'committed task executed again': {
     ...sound,
@@ -158,6 +159,113 @@ describe('the checker of a campaign', () => {
     });
     expect(kindsIn(revived(1000))).toEqual([]);
     expect(kindsIn(revived(800))).toEqual(['wrong outcome']);
+  });
+});
+
+/** A line of the job `r`, whose tasks but `prepare` run where the flow does, all in one attempt. */
+function inRounds(task: string, part: Partial<LedgerEntry>): LedgerEntry {
+  const { what = 'start', try: number = 1 } = part;
+  const key = `r/${task}/${what === 'revert' ? 'revert/' : ''}${number}`;
+  return entry({ jobId: 'r', task, key, fence: 50n, ...part });
+}
+
+/** A job that goes through two rounds; its first task is run, and reverted, by jobs of its own. */
+const rounds: History = {
+  ...sound,
+  posts: [{ key: 'k', flow: 'chaos-rounds', outcome: 'acknowledged', jobId: 'r' }],
+  controls: [],
+  ledger: [
+    inRounds('prepare', { fence: 4n }),
+    // Its worker died, and another took the task job over; its first one comes too late.
+    inRounds('prepare', { attempt: 2, fence: 8n }),
+    inRounds('prepare', { what: 'effect', attempt: 2, fence: 8n }),
+    inRounds('prepare', { what: 'effect', fence: 4n, verdict: 'refused' }),
+    inRounds('stage', {}),
+    inRounds('stage', { what: 'effect' }),
+    inRounds('deliver', {}),
+    inRounds('deliver', { what: 'effect' }),
+    inRounds('stage', { what: 'revert' }),
+    inRounds('prepare', { what: 'revert', fence: 4n }),
+    inRounds('prepare', { try: 2, fence: 4n }),
+    inRounds('prepare', { what: 'effect', try: 2, fence: 4n }),
+    inRounds('stage', { try: 2 }),
+    inRounds('stage', { what: 'effect', try: 2 }),
+    inRounds('deliver', { try: 2 }),
+    inRounds('deliver', { what: 'effect', try: 2 }),
+  ],
+  commits: [
+    { jobId: 'r', task: 'prepare', try: 1, attempt: 2 },
+    { jobId: 'r', task: 'stage', try: 1, attempt: 1 },
+    { jobId: 'r', task: 'prepare', try: 2, attempt: 1 },
+    { jobId: 'r', task: 'stage', try: 2, attempt: 1 },
+    { jobId: 'r', task: 'deliver', try: 2, attempt: 1 },
+  ],
+  ends: [],
+  jobs: [
+    {
+      jobId: 'r',
+      state: 'succeeded',
+      attempts: [],
+      tasks: { prepare: 'success', stage: 'success', deliver: 'success' },
+      taskJobs: [{ jobId: 't', state: 'succeeded', attempts: [] }],
+    },
+  ],
+  faults: [],
+};
+
+const [jobR] = rounds.jobs;
+if (!jobR) throw new Error('the rounds are those of a job');
+
+const withoutReverts = (task: string): readonly LedgerEntry[] =>
+  rounds.ledger.filter((one) => !(one.task === task && one.what === 'revert'));
+
+describe('the checker of rounds and remote tasks', () => {
+  it('finds nothing where a task is done again in another round, here or as a job of its own', () => {
+    expect(checkHistory(rounds)).toEqual([]);
+  });
+
+  it.each(['stage', 'prepare'])('finds %s done again although nothing was reverted', (task) => {
+    const found = kindsIn({ ...rounds, ledger: withoutReverts(task) });
+    expect(found).toContain('task committed twice');
+    expect(found).toContain('committed task executed again');
+  });
+
+  it('finds another try that was started before the revert', () => {
+    const early = rounds.ledger.toSpliced(6, 0, inRounds('stage', { try: 2 }));
+    expect(kindsIn({ ...rounds, ledger: early })).toEqual(['committed task executed again']);
+  });
+
+  it.each([
+    inRounds('stage', { attempt: 2, fence: 60n }),
+    inRounds('prepare', { attempt: 3, fence: 12n }),
+    inRounds('deliver', { try: 3 }),
+  ])('finds a try started that was committed, or follows one: $key', (again) => {
+    const found = kindsIn({ ...rounds, ledger: [...rounds.ledger, again] });
+    expect(found).toEqual(['committed task executed again']);
+  });
+
+  it('finds one try committed twice, by whichever job', () => {
+    const again = { jobId: 'r', task: 'prepare', try: 2, attempt: 2 };
+    const commits = [...rounds.commits, again];
+    expect(kindsIn({ ...rounds, commits })).toEqual(['task committed twice']);
+  });
+
+  it('finds a late write of a task job that was taken, and an attempt of one under two fences', () => {
+    const taken = rounds.ledger.map((one): LedgerEntry => ({ ...one, verdict: 'accepted' }));
+    expect(kindsIn({ ...rounds, ledger: taken })).toEqual(['zombie write accepted']);
+    const other = inRounds('prepare', { what: 'effect', try: 2, fence: 6n, verdict: 'repeat' });
+    const ledger = [...rounds.ledger, other];
+    expect(kindsIn({ ...rounds, ledger })).toEqual(['fence out of order']);
+  });
+
+  it('finds a task job that goes on although its job is over', () => {
+    const jobs = [{ ...jobR, taskJobs: [{ jobId: 't', state: 'ready', attempts: [] } as const] }];
+    expect(kindsIn({ ...rounds, jobs })).toEqual(['job not finished']);
+  });
+
+  it('does not time the takeovers of jobs that write nothing while they wait', () => {
+    const posts = sound.posts.map((post) => ({ ...post, flow: 'chaos-rounds' }));
+    expect(measureTakeovers({ ...sound, posts })).toEqual([]);
   });
 });
 

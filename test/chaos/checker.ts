@@ -2,7 +2,7 @@
 // (producers, the outside ledger, the workers' own reports of commits) and the board as it is after
 // everything has healed. checker.test.ts plants one violation of each kind and sees it found.
 import { isFinal, type JobState } from '@holdfast/core';
-import { FLOW_FACTS } from './flow-facts.ts';
+import { FLOW_FACTS, fenceScope, isRemote } from './flow-facts.ts';
 import type { ControlRecord, History, JobObservation, LedgerEntry, PostRecord } from './history.ts';
 import { measureTakeovers } from './takeovers.ts';
 
@@ -22,9 +22,9 @@ export const VIOLATION_KINDS = [
   'wrong outcome',
   /** A job succeeded, and one of its tasks never had its effect. */
   'success without effect',
-  /** G3: two attempts saw the success of one task committed. */
+  /** G3: the success of one try was committed twice, or that of a further try though none was reverted. */
   'task committed twice',
-  /** G3: a task was started under a newer fence than the one under which it was committed. */
+  /** G3: a task was started by a newer attempt than the one that committed it, or again without a revert. */
   'committed task executed again',
   /** G2: the ledger took an entry under a fence although it had seen a newer one. */
   'zombie write accepted',
@@ -117,11 +117,16 @@ function checkOutcomes(history: History): readonly Violation[] {
 }
 
 function checkOutcome(
-  { jobId, state }: JobObservation,
+  { jobId, state, taskJobs }: JobObservation,
   post: PostRecord | undefined,
   controls: readonly ControlRecord[],
 ): readonly Violation[] {
   if (!isFinal(state)) return [violation('job not finished', `${jobId} is ${state}`)];
+  const running = taskJobs.find((taskJob) => !isFinal(taskJob.state));
+  if (running) {
+    const what = `${running.jobId}, a task job of ${jobId}, is ${running.state}`;
+    return [violation('job not finished', what)];
+  }
   const flow = FLOW_FACTS[post?.flow ?? ''];
   const allowed = new Set<JobState>(flow ? [flow.ends] : []);
   const cancels = controls.filter((one) => one.what === 'cancel' && one.outcome !== 'refused');
@@ -170,37 +175,60 @@ function isFinalOutcome(outcome: string): boolean {
   return outcome === 'succeeded' || outcome === 'failed' || outcome === 'cancelled';
 }
 
+/**
+ * G3, try by try: no try is committed twice, and none is started by a newer attempt than the one that
+ * has committed it. Another try of a committed task needs a revert of that task in between, of which
+ * the ledger knows: in a round of a retry controller, or after the flow has failed.
+ */
 function checkCommits(history: History): readonly Violation[] {
   const found: Violation[] = [];
-  const revivals = countRevivals(history.controls);
   const mayRepeat = new Set(
     history.posts.flatMap(({ flow, jobId }) =>
-      FLOW_FACTS[flow]?.reverts && jobId !== undefined ? [jobId] : [],
+      (FLOW_FACTS[flow]?.reverted ?? []).map((task) => `${jobId}/${task}`),
     ),
   );
-  const starts = Map.groupBy(
-    history.ledger.filter(({ what }) => what === 'start'),
-    nameOfTask,
-  );
+  const entries = Map.groupBy(history.ledger, nameOfTask);
   for (const [name, commits] of Map.groupBy(history.commits, nameOfTask)) {
-    const jobId = commits[0]?.jobId ?? '';
-    const repeats = mayRepeat.has(jobId) ? (revivals.get(jobId) ?? 0) : 0;
-    if (commits.length > 1 + repeats) {
-      const told = commits.map(({ attempt }) => attempt).join(', ');
-      found.push(violation('task committed twice', `${name} by attempts ${told}`));
-    }
-    if (repeats > 0) continue;
-    const committed = Math.min(...commits.map(({ attempt }) => attempt));
-    const again = starts.get(name)?.find(({ attempt }) => attempt > committed);
-    if (!again) continue;
-    found.push(
-      violation(
-        'committed task executed again',
-        `${name} by attempt ${again.attempt}, committed by attempt ${committed}`,
-      ),
+    const calls = entries.get(name) ?? [];
+    const reverts = new Set(
+      calls.filter(({ what, verdict }) => what === 'revert' && verdict !== 'refused').map(keyOf),
     );
+    const tries = new Set(commits.map((commit) => commit.try));
+    if (commits.length > tries.size || tries.size > 1 + reverts.size) {
+      const told = commits.map((commit) => `try ${commit.try} by attempt ${commit.attempt}`);
+      found.push(violation('task committed twice', `${name}: ${told.join(', ')}`));
+    }
+    for (const commit of commits) {
+      const again = findAgain(commit, { calls, mayRepeat: mayRepeat.has(name) });
+      if (!again) continue;
+      const what = `${name}, try ${again.try} by attempt ${again.attempt}`;
+      const told = `${what}; try ${commit.try} was committed by attempt ${commit.attempt}`;
+      found.push(violation('committed task executed again', told));
+    }
   }
   return found;
+}
+
+/** A start that must not have followed this commit. */
+function findAgain(
+  commit: { readonly try: number; readonly attempt: number },
+  { calls, mayRepeat }: { readonly calls: readonly LedgerEntry[]; readonly mayRepeat: boolean },
+): LedgerEntry | undefined {
+  const effectAt = calls.findLastIndex(
+    (entry) => entry.what === 'effect' && entry.try === commit.try,
+  );
+  return calls.find((entry, at) => {
+    if (entry.what !== 'start') return false;
+    if (entry.try === commit.try) return entry.attempt > commit.attempt;
+    if (entry.try < commit.try) return false;
+    if (!mayRepeat) return true;
+    const between = calls.slice(effectAt + 1, at);
+    return !between.some(({ what }) => what === 'revert');
+  });
+}
+
+function keyOf({ key }: LedgerEntry): string {
+  return key;
 }
 
 function nameOfTask({ jobId, task }: { readonly jobId: string; readonly task: string }): string {
@@ -215,26 +243,38 @@ function countRevivals(controls: readonly ControlRecord[]): ReadonlyMap<string, 
   return counts;
 }
 
-function checkLedger({ ledger }: History): readonly Violation[] {
-  return [...Map.groupBy(ledger, ({ jobId }) => jobId)].flatMap(([jobId, entries]) => [
-    ...checkFences(jobId, entries),
-    ...checkKeys(jobId, entries),
-  ]);
+function checkLedger({ ledger, controls }: History): readonly Violation[] {
+  const touched = new Set(controls.map(({ jobId }) => jobId));
+  const byScope = Map.groupBy(ledger, fenceScope);
+  return [
+    ...[...byScope].flatMap(([scope, entries]) => checkFences(scope, entries, touched)),
+    ...[...Map.groupBy(ledger, ({ jobId }) => jobId)].flatMap(([jobId, entries]) =>
+      checkKeys(jobId, entries),
+    ),
+  ];
 }
 
-function checkFences(jobId: string, entries: readonly LedgerEntry[]): readonly Violation[] {
+function checkFences(
+  scope: string,
+  entries: readonly LedgerEntry[],
+  /** Jobs that somebody has cancelled or revived. */
+  touched: ReadonlySet<string>,
+): readonly Violation[] {
   const found: Violation[] = [];
   let highest = 0n;
   const fences = new Map<number, bigint>();
   for (const { fence, verdict, attempt, task } of entries) {
     if (verdict !== 'refused' && fence < highest) {
-      const told = `${jobId}/${task}: fence ${fence} after ${highest}`;
+      const told = `${scope}, ${task}: fence ${fence} after ${highest}`;
       found.push(violation('zombie write accepted', told));
     }
     if (fence > highest) highest = fence;
     const known = fences.get(attempt) ?? fence;
+    // A task job that was cancelled may be followed by another for the same try, with attempts of its own.
+    const mayBeOther = isRemote(task) && entries.some(({ jobId }) => touched.has(jobId));
+    if (mayBeOther) continue;
     if (known !== fence) {
-      const told = `${jobId}: attempt ${attempt} has the fences ${known} and ${fence}`;
+      const told = `${scope}: attempt ${attempt} has the fences ${known} and ${fence}`;
       found.push(violation('fence out of order', told));
     }
     fences.set(attempt, known);
@@ -243,7 +283,7 @@ function checkFences(jobId: string, entries: readonly LedgerEntry[]): readonly V
   for (const [index, [attempt, fence]] of byAttempt.entries()) {
     const before = byAttempt[index - 1];
     if (!before || before[1] < fence) continue;
-    const told = `${jobId}: attempt ${attempt} has fence ${fence} after ${before[1]}`;
+    const told = `${scope}: attempt ${attempt} has fence ${fence} after ${before[1]}`;
     found.push(violation('fence out of order', told));
   }
   return found;

@@ -38,10 +38,13 @@ export interface LedgerEntry {
   readonly atMs: number;
 }
 
-/** A worker saw the success of a task committed. */
+/** A worker saw the success of a task committed, in the job that ran it. */
 export interface CommitRecord {
+  /** The job whose flow it is a task of. */
   readonly jobId: string;
   readonly task: string;
+  readonly try: number;
+  /** Of the job that ran it. */
   readonly attempt: number;
 }
 
@@ -58,6 +61,15 @@ export interface JobObservation {
   readonly state: JobState;
   readonly attempts: readonly AttemptRecord[];
   readonly tasks: Readonly<Record<string, TaskState>>;
+  /** The jobs that ran its remote tasks. */
+  readonly taskJobs: readonly TaskJobObservation[];
+}
+
+/** A job that ran a remote task of another one. */
+export interface TaskJobObservation {
+  readonly jobId: string;
+  readonly state: JobState;
+  readonly attempts: readonly AttemptRecord[];
 }
 
 /** A fault that was brought about. */

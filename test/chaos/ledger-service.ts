@@ -1,8 +1,9 @@
-// The outside world of a campaign: a ledger over HTTP that remembers for each job the highest fence it
-// has seen, refuses whatever comes under an older one, and takes each effect once by its key. It keeps
+// The outside world of a campaign: a ledger over HTTP that remembers for each job, and for each try of a
+// remote task, the highest fence it has seen, refuses whatever comes under an older one, and takes each effect once by its key. It keeps
 // what it refused too.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { fenceScope } from './flow-facts.ts';
 import type { LedgerEntry } from './history.ts';
 
 /** What a task sends. */
@@ -83,13 +84,15 @@ export class LedgerService implements AsyncDisposable {
 
   #judge({
     jobId,
+    task,
     fence,
     what,
     key,
   }: Omit<LedgerEntry, 'verdict' | 'atMs'>): LedgerEntry['verdict'] {
-    const highest = this.#fences.get(jobId) ?? 0n;
+    const scope = fenceScope({ jobId, task, key });
+    const highest = this.#fences.get(scope) ?? 0n;
     if (fence < highest) return 'refused';
-    this.#fences.set(jobId, fence);
+    this.#fences.set(scope, fence);
     if (what !== 'effect') return 'accepted';
     if (this.#effects.has(key)) return 'repeat';
     this.#effects.add(key);

@@ -34,6 +34,7 @@ function sumTable(report: CampaignReport): Table.Table {
   table.push(
     ['rounds', report.rounds],
     ['jobs acknowledged', `${report.jobs} (${listed(report.jobsByState)})`],
+    ['task jobs', report.taskJobs],
     ['posts, repeated ones too', report.posts],
     ['cancels, revives', `${report.cancels}, ${report.revives}`],
     ['tasks committed', report.tasks],

@@ -9,6 +9,10 @@
 //     as the dead worker held jobs;
 //   - the runner itself was never late by a quarter of a second (then so was everybody else);
 //   - the attempt that follows the lost one was the first to write: its own worker was not struck too.
+//
+// Only jobs of which something runs all the time are measured: one that pauses, waits, or has its tasks
+// run elsewhere writes nothing to the ledger, whoever holds it.
+import { FLOW_FACTS } from './flow-facts.ts';
 import type { FaultRecord, FleetSample, History, LedgerEntry, TakeoverClass } from './history.ts';
 
 /** After a fault of the store its leader may be new, and a new leader gives each lease its whole TTL again. */
@@ -37,7 +41,11 @@ export interface TakeoverGap {
 
 /** All takeovers that followed the faults of a history. */
 export function measureTakeovers(history: History): readonly TakeoverGap[] {
-  const byJob = Map.groupBy(history.ledger, (entry) => entry.jobId);
+  const steady = new Set(
+    history.posts.flatMap(({ flow, jobId }) => (FLOW_FACTS[flow]?.isSteady ? [jobId] : [])),
+  );
+  const entries = history.ledger.filter(({ jobId }) => steady.has(jobId));
+  const byJob = Map.groupBy(entries, (entry) => entry.jobId);
   return history.faults.flatMap((fault) => gapsOf(fault, { history, byJob }));
 }
 

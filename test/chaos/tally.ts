@@ -26,6 +26,8 @@ export interface CampaignReport {
   readonly missing: readonly string[];
   /** Jobs whose post was acknowledged. */
   readonly jobs: number;
+  /** Jobs that ran remote tasks of these. */
+  readonly taskJobs: number;
   readonly jobsByState: Readonly<Record<string, number>>;
   readonly posts: number;
   readonly cancels: number;
@@ -57,6 +59,7 @@ export class Tally {
   readonly #sums = {
     rounds: 0,
     jobs: 0,
+    taskJobs: 0,
     posts: 0,
     cancels: 0,
     revives: 0,
@@ -80,9 +83,12 @@ export class Tally {
     sums.repeatedTasks += countRepeats(history);
     sums.refusedZombieWrites += history.ledger.filter((one) => one.verdict === 'refused').length;
     sums.fencedAttempts += fencedAttempts;
-    for (const { state, attempts } of history.jobs) {
+    for (const { state, attempts, taskJobs } of history.jobs) {
       count(this.#states, state);
-      sums.lostAttempts += attempts.filter(({ end }) => end === 'lost').length;
+      sums.taskJobs += taskJobs.length;
+      for (const each of [attempts, ...taskJobs.map((taskJob) => taskJob.attempts)]) {
+        sums.lostAttempts += each.filter(({ end }) => end === 'lost').length;
+      }
     }
     for (const { kind } of history.faults) count(this.#faults, kind);
     this.#addTakeovers(history);

@@ -24,7 +24,13 @@ const FLOWS = [
   { name: 'chaos-fan', longPart: 0.1 },
   { name: 'chaos-flaky', longPart: 0.05 },
   { name: 'chaos-saga', longPart: 0.05 },
+  { name: 'chaos-rounds', longPart: 0 },
+  { name: 'chaos-map', longPart: 0 },
+  { name: 'chaos-spread', longPart: 0.2 },
+  { name: 'chaos-approval', longPart: 0 },
 ] as const;
+/** How long a signal is sent again and again once everything has healed. */
+const SIGNAL_MS = 30_000;
 
 /**
  * After these the call had no effect. UNAVAILABLE is none of them: it is what the last try was told, and
@@ -61,6 +67,8 @@ export class Workload {
   readonly #jobs = new Set<string>();
   /** Jobs that fail by themselves, or may have been cancelled. */
   readonly #revivable = new Set<string>();
+  /** Jobs that go on only when they get their signal, and have not been sent one that was acknowledged. */
+  readonly #waiting = new Set<string>();
   readonly #calls = new Set<Promise<void>>();
 
   constructor(options: WorkloadOptions) {
@@ -80,6 +88,10 @@ export class Workload {
       await delay(PAUSE_MS.least + random.next() * PAUSE_MS.spread);
     }
     await Promise.all(this.#calls);
+    const endMs = performance.now() + SIGNAL_MS;
+    while (this.#waiting.size > 0 && performance.now() < endMs) {
+      await Promise.all([...this.#waiting].map((jobId) => this.#signal(jobId)));
+    }
   }
 
   #start(call: Promise<void>): void {
@@ -92,7 +104,8 @@ export class Workload {
     if (roll < 0.45) return this.#post(this.#newIntent());
     if (roll < 0.6) return this.#postMany(3 + Math.floor(this.#options.random.next() * 5));
     if (roll < 0.78) return this.#postAgain();
-    if (roll < 0.9) return this.#control('cancel');
+    if (roll < 0.88) return this.#control('cancel');
+    if (roll < 0.94) return this.#signal(pick([...this.#waiting], this.#options.random));
     return this.#control('revive');
   }
 
@@ -163,6 +176,19 @@ export class Workload {
     this.controls.push({ what, jobId, outcome, sentMs, endedMs: performance.now() });
   }
 
+  /** Under one key, so that a repeat is the same signal. What refuses it for good is over. */
+  async #signal(jobId: string | undefined): Promise<void> {
+    if (jobId === undefined) return;
+    try {
+      await this.#client()
+        .job(jobId)
+        .signal('go', null, { idempotencyKey: `go-${jobId}` });
+    } catch (error) {
+      if (outcomeOf(error) === 'unknown') return;
+    }
+    this.#waiting.delete(jobId);
+  }
+
   #client(): Client {
     const client = pick(this.#options.clients, this.#options.random);
     if (!client) throw new Error('a workload needs a client');
@@ -176,6 +202,7 @@ export class Workload {
   #posted({ key, flow }: Intent, jobId: string): void {
     this.#jobs.add(jobId);
     if (flow === 'chaos-saga') this.#revivable.add(jobId);
+    if (flow === 'chaos-approval') this.#waiting.add(jobId);
     this.posts.push({ key, flow, outcome: 'acknowledged', jobId });
   }
 

@@ -1,11 +1,12 @@
 // The command line as people and scripts use it: real commands against a real `holdfast dev`.
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/cluster.ts';
 import { type CommandResult, RunningCommand, runCommand, SAMPLE_FLOWS } from './command.ts';
+import { expectToFit } from './expect-to-fit.ts';
 
 let folder: string;
 let dev: RunningCommand;
@@ -44,11 +45,6 @@ async function stateOf(id: string): Promise<string> {
   return (JSON.parse(stdout) as { state: string }).state;
 }
 
-function expectToFit(text: string): void {
-  for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
-  expect(text).not.toMatch(/(?!\n)\p{Cc}/u);
-}
-
 describe('dev', () => {
   it('says where it is, what it serves and what to try next', () => {
     expectToFit(dev.stdout);
@@ -67,6 +63,17 @@ describe('post', () => {
     const waited = await holdfast('post', 'hello', '--input', '{"who":"world"}', '--wait');
     expect(waited.status).toBe(0);
     expect(JSON.parse(waited.stdout)).toEqual({ greeting: 'Hello, world!' });
+  });
+
+  it('with --wait says why the job waits, also without a terminal', async () => {
+    const running = new RunningCommand(['post', 'approval', '--wait'], {
+      env: { HOLDFAST_ADDRESS: address },
+    });
+    await eventually('it waits', () => Promise.resolve(running.stderr.includes(' waits: ')));
+    const id = /^posted job (\S+)$/m.exec(running.stderr)?.[1] ?? '';
+    expect(running.stderr).toContain("task decision waits for signal 'approved'");
+    expect((await holdfast('signal', id, 'approved')).stderr).toBe('');
+    expect((await running.end()).status).toBe(0);
   });
 
   it('takes its input from a file or from standard input', async () => {
@@ -295,6 +302,7 @@ describe('looking at jobs', () => {
     expectToFit(shown);
     const noise = await holdfast('signal', id, 'other', '--data', '{"by":"ada"}', '--key', 'k');
     expect(noise.stdout).toBe(`job ${id} has received other as its signal 1\n`);
+    expect(noise.stderr).toBe("Flow approval doesn't wait for other; it waits for: approved\n");
     const again = await holdfast(
       ...['signal', id, 'other', '--data', '{"by":"ada"}', '--key', 'k', '--json'],
     );
@@ -400,36 +408,5 @@ describe('looking at the fleet', () => {
     expect(stdout).toMatch(/^dev-\S+ +live +\d+\/8 +default /m);
     const json = JSON.parse((await holdfast('workers', '--json')).stdout) as object;
     expect(json).toMatchObject({ workers: [{ isLive: true, concurrency: 8 }] });
-  });
-});
-
-describe('help', () => {
-  it('fits in 80 columns, for every command, and most have examples', async () => {
-    const top = await holdfast('--help');
-    expectToFit(top.stdout);
-    const commands = [...top.stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(
-      ([, name]) => name,
-    );
-    expect(commands).toEqual(
-      ['dev', 'run', 'server', 'worker', 'post', 'jobs', 'job', 'watch'].concat(
-        ...['signal', 'suspend', 'resume', 'cancel', 'revive'],
-        ...['flows', 'workers', 'drain', 'doctor'],
-      ),
-    );
-    const helps = await Promise.all([
-      ...commands.map((name) => holdfast(name ?? '', '--help')),
-      holdfast('flow', 'graph', '--help'),
-    ]);
-    for (const { status, stdout, stderr } of helps) {
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expectToFit(stdout);
-      expect(stdout).toMatch(/\nExamples?:\n {2}\S/);
-    }
-  });
-
-  it('tells the version', async () => {
-    const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-    const { version } = JSON.parse(manifest) as { version: string };
-    expect(await holdfast('--version')).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
   });
 });

@@ -1,8 +1,17 @@
 // `holdfast run` beside a real server: what it prints, and that it is what a worker's job is.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/cluster.ts';
-import { type CommandResult, RunningCommand, runCommand, SAMPLE_FLOWS } from './command.ts';
+import {
+  COMMAND,
+  type CommandResult,
+  RunningCommand,
+  runCommand,
+  SAMPLE_FLOWS,
+} from './command.ts';
 
 const FLOWS = fileURLToPath(new URL('./build-flows.ts', import.meta.url));
 const REVISION = ['--input', '{"revision":"main"}'];
@@ -159,11 +168,43 @@ describe('run', () => {
     running.child.kill('SIGINT');
     const { status, stdout, stderr } = await running.end();
     expect(status).toBe(130);
-    expect(stderr).toContain('The run was interrupted; nothing of it is kept.');
+    expect(stderr).toContain('The run was interrupted with 0 of 1 tasks done; nothing of it is');
     expect(JSON.parse(stdout)).toMatchObject({
       state: 'ready',
       attempts: [{ end: 'released', reason: 'it was interrupted' }],
     });
+  });
+});
+
+describe('run, interrupted before its flow began', () => {
+  it('says so, and that nothing has run, while a module is being loaded', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-run-'));
+    const file = join(folder, 'slow.ts');
+    // It is never through, and a timer keeps it from being given up.
+    await writeFile(
+      file,
+      "console.error('it loads'); setInterval(() => undefined, 1000); await new Promise(() => undefined);",
+    );
+    const running = new RunningCommand(['run', file]);
+    await eventually('it loads', () => Promise.resolve(running.stderr.includes('it loads')));
+    running.child.kill('SIGINT');
+    const { status, stdout, stderr } = await running.end();
+    await rm(folder, { recursive: true });
+    expect({ status, stdout }).toEqual({ status: 130, stdout: '' });
+    expect(stderr).toContain('The run was interrupted before its flow began; no task has run.');
+  });
+
+  it('says so, while the command itself is being loaded', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast-run-'));
+    const file = join(folder, 'command.mjs');
+    await writeFile(file, `import ${JSON.stringify(COMMAND)}; console.error('it loads');`);
+    const running = new RunningCommand(['run', SAMPLE_FLOWS, '--flow', 'endless'], { file });
+    await eventually('it loads', () => Promise.resolve(running.stderr.includes('it loads')));
+    running.child.kill('SIGINT');
+    const { status, stderr } = await running.end();
+    await rm(folder, { recursive: true });
+    expect(status).toBe(130);
+    expect(stderr).toContain('interrupted');
   });
 });
 

@@ -14,7 +14,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Commit, CommitResult, Key, ListRange, MemoryStore } from '@holdfast/coord';
-import type { AtomRecord, JobSpec, JobStatus } from '@holdfast/core';
+import type { JobStatus } from '@holdfast/core';
 import { isFinal } from '@holdfast/core';
 import {
   decodeAtom,
@@ -23,48 +23,28 @@ import {
   decodeJobSpec,
   decodeJobStatus,
 } from '@holdfast/wire';
+import { APPROVAL_FLOW, GO, WAIT } from './fixed-flows.ts';
 import type { History } from './history.ts';
-import { impliedEntries, judgeCheckpoint, judgeTransition, type Wanted } from './job-rules.ts';
-import { APPROVAL_FLOW, GO } from './random-flow.ts';
+import { IndexWitness } from './index-witness.ts';
+import { judgeCheckpoint, judgeTransition, type Wanted } from './job-rules.ts';
 import type { StoreWitness } from './simulated-coord.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
-
-/** What a bucket may hold, as the board promises. */
-const BUCKET_ENTRIES_MAX = 512;
-
-/** A job as the store's commits made it. */
-export interface WitnessedJob {
-  readonly id: string;
-  spec: JobSpec | undefined;
-  status: JobStatus | undefined;
-  /** Version of the status, and the commit that wrote it. */
-  version: bigint;
-  readonly atoms: Map<string, { readonly record: AtomRecord; readonly commit: number }>;
-  readonly entries: Set<string>;
-  /** For each attempt, the commit of its claim and the fence that it made. */
-  readonly claims: Map<
-    number,
-    { readonly commit: number; readonly fence: bigint; readonly atMs: number }
-  >;
-  wanted: Wanted;
-  /** Signals by number, and how many its control says there are. */
-  readonly signals: Map<number, string>;
-  signalsCounted: number;
-  /** Keys that lead to its signals. */
-  readonly signalKeys: Set<string>;
-  isGone: boolean;
-}
-
-interface Change {
-  readonly key: Key;
-  readonly value: Uint8Array | undefined;
-  readonly version: bigint;
-}
+import { TaskJobWitness } from './task-job-witness.ts';
+import {
+  type Change,
+  createWitnessedJob,
+  jobIdOf,
+  lastPart,
+  setTo,
+  type WitnessedJob,
+} from './witnessed-job.ts';
 
 export interface BoardWitnessParts {
   readonly store: MemoryStore;
   readonly history: History;
   readonly nowMs: () => number;
+  /** Whether jobs of an earlier version of their flow may go on with a later one. */
+  readonly continues: boolean;
   /** Told when a job has succeeded, after everything of the commit was seen. */
   readonly succeeded: (job: WitnessedJob) => void;
 }
@@ -73,16 +53,16 @@ export interface BoardWitnessParts {
 export class BoardWitness implements StoreWitness {
   readonly jobs: Map<string, WitnessedJob> = new Map();
   readonly #parts: BoardWitnessParts;
-  readonly #workers = new Set<string>();
-  readonly #members = new Set<string>();
-  readonly #buckets = new Map<string, number>();
-  readonly #listed = new Set<string>();
-  readonly #keys = new Map<string, string>();
+  readonly #index: IndexWitness;
+  readonly #taskJobs: TaskJobWitness;
   #writer: SimulatedProcess | undefined;
   #commits = 0;
 
   constructor(parts: BoardWitnessParts) {
     this.#parts = parts;
+    const complain = (promise: string, text: string): void => this.#complain(promise, text);
+    this.#index = new IndexWitness({ jobs: this.jobs, complain });
+    this.#taskJobs = new TaskJobWitness(this.jobs, complain);
     parts.store.subscribe((keys) => this.#changed(keys));
   }
 
@@ -92,7 +72,7 @@ export class BoardWitness implements StoreWitness {
   }
 
   isLive(worker: string): boolean {
-    return this.#workers.has(worker);
+    return this.#index.isLive(worker);
   }
 
   /** Jobs that are neither final nor gone. */
@@ -102,14 +82,20 @@ export class BoardWitness implements StoreWitness {
     );
   }
 
-  /** Checkpoints and signals of jobs that are gone. */
+  /** All task jobs that were ever posted for this job. */
+  taskJobsOf(parent: string): readonly WitnessedJob[] {
+    return this.#taskJobs.taskJobsOf(parent);
+  }
+
+  /** What belongs to jobs that are gone: checkpoints, signals, task jobs. */
   remains(): readonly string[] {
     const gone = [...this.jobs.values()].filter(({ isGone }) => isGone);
-    return gone.flatMap(({ id, atoms, signals, signalKeys }) => [
+    const records = gone.flatMap(({ id, atoms, signals, signalKeys }) => [
       ...[...atoms.keys()].map((name) => `atoms/${id}/${name}`),
       ...[...signals.keys()].map((seq) => `signals/${id}/${seq}`),
       ...signalKeys,
     ]);
+    return [...records, ...this.#taskJobs.remains()];
   }
 
   async during(
@@ -137,12 +123,7 @@ export class BoardWitness implements StoreWitness {
   /** G8. */
   listed(process: SimulatedProcess, { prefix }: ListRange): void {
     if (!prefix.startsWith('ready/') || process.kind !== 'worker') return;
-    const visited = this.#buckets.get(prefix);
-    const isBounded = prefix.split('/').length >= 5;
-    if (!isBounded) this.#complain('G8', `${process.name} ranges over ${prefix}`);
-    if ((visited ?? 0) > BUCKET_ENTRIES_MAX) {
-      this.#complain('G8', `a bucket holds ${visited} entries: ${prefix}`);
-    }
+    this.#index.ranged(process.name, prefix);
   }
 
   #changed(keys: readonly Key[]): void {
@@ -164,6 +145,7 @@ export class BoardWitness implements StoreWitness {
       const before = statusesBefore.get(job) ?? {
         status: job.status,
         wanted: job.wanted,
+        taskEnds: job.taskEnds,
         isTold: false,
       };
       const isTold = before.isTold || change.key.startsWith('control/');
@@ -171,10 +153,16 @@ export class BoardWitness implements StoreWitness {
     }
     for (const change of changes) this.#see(change, statusesBefore, succeeded);
     for (const job of touched) {
-      this.#checkEntries(job);
+      this.#index.checkEntries(job);
       this.#checkSignals(job);
     }
-    this.#checkFleet(changes);
+    this.#index.checkFleet(changes);
+    this.#taskJobs.judge({
+      number: this.#commits,
+      changes,
+      touched: statusesBefore,
+      writerIds: this.#writer?.memberIds ?? new Set(),
+    });
     for (const job of succeeded) this.#parts.succeeded(job);
   }
 
@@ -198,11 +186,7 @@ export class BoardWitness implements StoreWitness {
   ): void {
     const [kind = ''] = key.split('/', 1);
     const job = this.#jobOf(key);
-    if (INDEXES.has(kind) && job) this.#seeEntry(job, key, value !== undefined);
-    else if (kind === 'workers') setTo(this.#workers, lastPart(key), value !== undefined);
-    else if (kind === 'members') setTo(this.#members, lastPart(key), value !== undefined);
-    else if (kind === 'buckets') setTo(this.#listed, `ready/${key.slice(8)}/`, value !== undefined);
-    else if (kind === 'keys') this.#seeKey(key, value);
+    this.#index.see({ key, value, version }, job);
     if (!job) return;
     if (kind === 'spec') this.#seeSpec(job, value);
     else if (kind === 'status')
@@ -218,7 +202,7 @@ export class BoardWitness implements StoreWitness {
     if (!value) return;
     if (job.spec) this.#complain('G7', `job ${job.id}: its spec was written again`);
     job.spec = decodeJobSpec(value);
-    this.#parts.history.count('jobs');
+    this.#parts.history.count(job.spec.remoteTask ? 'task jobs' : 'jobs');
     if (job.spec.labels['bad'] !== undefined) {
       this.#complain('G9', `job ${job.id} was stored although its input is bad`);
     }
@@ -230,9 +214,10 @@ export class BoardWitness implements StoreWitness {
         this.#complain('states', `job ${job.id}: what was asked of it was forgotten`);
       return;
     }
-    const { wish, signals } = decodeJobControl(value);
+    const { wish, signals, taskEnds } = decodeJobControl(value);
     job.wanted = WANTED[wish];
     job.signalsCounted = signals;
+    job.taskEnds = taskEnds;
   }
 
   #seeSignal(job: WitnessedJob, key: string, value: Uint8Array | undefined): void {
@@ -252,13 +237,19 @@ export class BoardWitness implements StoreWitness {
   }
 
   /** S. */
-  #checkSignals({ id, spec, status, signals, signalsCounted, isGone }: WitnessedJob): void {
+  #checkSignals(job: WitnessedJob): void {
+    const { id, spec, status, signals, signalsCounted, isGone, atoms } = job;
     if (isGone || !status) return;
     if (signals.size !== signalsCounted) {
       this.#complain('S', `job ${id} has ${signals.size} signals, but counts ${signalsCounted}`);
     }
     const isWaiting = status.phase.kind === 'waiting' && spec?.flow === APPROVAL_FLOW;
-    if (isWaiting && [...signals.values()].includes(GO)) {
+    // One that has taken it, or is being reverted, waits for a remote task.
+    const isBeyond = [...atoms.values()].some(
+      ({ record: { name, state, intention } }) =>
+        intention === 'revert' || (name === WAIT && state === 'success'),
+    );
+    if (isWaiting && !isBeyond && [...signals.values()].includes(GO)) {
       this.#complain('S', `job ${id} waits although it has received what it waits for`);
     }
   }
@@ -271,7 +262,9 @@ export class BoardWitness implements StoreWitness {
     const before = job.status;
     if (!value) {
       job.isGone = true;
-      if (before && !isFinal(before.phase.kind)) {
+      const { remoteTask } = job.spec ?? {};
+      const goesAlong = remoteTask && this.jobs.get(remoteTask.parentId)?.isGone;
+      if (before && !isFinal(before.phase.kind) && !goesAlong) {
         this.#complain('G1', `job ${job.id} was removed while it was ${before.phase.kind}`);
       }
       return;
@@ -283,14 +276,18 @@ export class BoardWitness implements StoreWitness {
     const isRenewal = isSame && after.phase.kind === 'running';
     // A ready job that is told something refuses claims that have not seen it.
     const isTouched = isSame && after.phase.kind === 'ready' && seen.before?.isTold === true;
+    // A revival writes the status of a job that is over as it is, so that nothing is decided meanwhile.
+    const isHeld = isSame && isFinal(after.phase.kind);
     if (isRenewal) this.#seeRenewal(job, after);
+    else if (isHeld) return;
     else if (isTouched) this.#parts.history.count('ready jobs told');
     else if (before && job.spec) {
       judgeTransition([before, after], job.spec, {
         facts: {
           writerIds: this.#writer?.memberIds ?? new Set(),
-          isLive: (worker) => this.#workers.has(worker),
+          isLive: (worker) => this.#index.isLive(worker),
           wanted: seen.before?.wanted ?? 'nothing',
+          continues: this.#parts.continues,
         },
         complain: (promise, text) => this.#complain(promise, text),
       });
@@ -300,7 +297,8 @@ export class BoardWitness implements StoreWitness {
       job.claims.set(after.attempt, claim);
       this.#parts.history.count('attempts');
     }
-    if (isFinal(after.phase.kind)) this.#parts.history.count(`ended ${after.phase.kind}`);
+    if (isFinal(after.phase.kind) && !job.spec?.remoteTask)
+      this.#parts.history.count(`ended ${after.phase.kind}`);
     if (after.phase.kind === 'succeeded') seen.succeeded.push(job);
     if (after.phase.kind === 'suspended') this.#parts.history.count('suspended');
     if (after.phase.kind === 'waiting') this.#parts.history.count('came to wait');
@@ -335,96 +333,11 @@ export class BoardWitness implements StoreWitness {
     job.atoms.set(name, { record, commit: this.#commits });
   }
 
-  #seeEntry(job: WitnessedJob, key: string, isThere: boolean): void {
-    const wasThere = job.entries.has(key);
-    setTo(job.entries, key, isThere);
-    if (!key.startsWith('ready/') || wasThere === isThere) return;
-    const bucket = key.slice(0, key.lastIndexOf('/') + 1);
-    this.#buckets.set(bucket, (this.#buckets.get(bucket) ?? 0) + (isThere ? 1 : -1));
-  }
-
-  #seeKey(key: string, value: Uint8Array | undefined): void {
-    const known = this.#keys.get(key);
-    if (value && known !== undefined) this.#complain('G6', `${key} was given to a second job`);
-    if (value) this.#keys.set(key, Buffer.from(value).toString('utf8'));
-    else this.#keys.delete(key);
-  }
-
-  /** G7. */
-  #checkEntries(job: WitnessedJob): void {
-    const { spec, status, isGone, entries } = job;
-    const implied = spec && status && !isGone ? impliedEntries(spec, status) : [];
-    const actual = [...entries].toSorted();
-    if (implied.toSorted().join(' ') !== actual.join(' ')) {
-      const state = isGone ? 'gone' : status?.phase.kind;
-      this.#complain(
-        'G7',
-        `job ${job.id} is ${state}, but its index says ${actual.join(' ') || 'nothing'}`,
-      );
-    }
-    if (!spec || !status || isGone) return;
-    const { idempotencyKey } = spec;
-    if (idempotencyKey !== undefined) {
-      const key = `keys/${createHash('sha256').update(idempotencyKey).digest('hex')}`;
-      if (this.#keys.get(key) !== job.id)
-        this.#complain('G6', `the key of job ${job.id} leads elsewhere`);
-    }
-    if (status.phase.kind === 'ready') {
-      const bucket = `ready/${spec.queue}/${spec.flow}/${status.phase.position.bucket}/`;
-      if (!this.#listed.has(bucket))
-        this.#complain('G7', `job ${job.id} is ready where nobody looks`);
-    }
-    if (status.phase.kind === 'running' && !this.#members.has(status.phase.worker)) {
-      this.#complain('G7', `job ${job.id} is held by ${status.phase.worker}, whom nobody knows`);
-    }
-  }
-
-  /** What vanishes must not leave anything behind that only it could lead to. */
-  #checkFleet(changes: readonly Change[]): void {
-    for (const { key, value } of changes) {
-      if (value) continue;
-      if (key.startsWith('members/')) this.#checkMemberGone(lastPart(key));
-      const bucket = `ready/${key.slice(8)}/`;
-      if (key.startsWith('buckets/') && (this.#buckets.get(bucket) ?? 0) > 0) {
-        this.#complain('G7', `${key} was removed although jobs wait in it`);
-      }
-    }
-  }
-
-  #checkMemberGone(worker: string): void {
-    for (const { id, status, isGone } of this.jobs.values()) {
-      if (!isGone && status?.phase.kind === 'running' && status.phase.worker === worker) {
-        this.#complain('G1', `member ${worker} was removed while it held job ${id}`);
-      }
-    }
-  }
-
   #jobOf(key: string): WitnessedJob | undefined {
-    const parts = key.split('/');
-    const [kind = ''] = parts;
-    let id: string | undefined;
-    if (OF_JOB.has(kind)) id = parts[1];
-    else if (kind === 'claims') id = lastPart(key);
-    else if (INDEXES.has(kind)) id = key.slice(key.lastIndexOf('-') + 1);
+    const id = jobIdOf(key);
     if (id === undefined) return undefined;
-    let job = this.jobs.get(id);
-    if (!job) {
-      job = {
-        id,
-        spec: undefined,
-        status: undefined,
-        version: 0n,
-        atoms: new Map(),
-        entries: new Set(),
-        claims: new Map(),
-        wanted: 'nothing',
-        signals: new Map(),
-        signalsCounted: 0,
-        signalKeys: new Set(),
-        isGone: false,
-      };
-      this.jobs.set(id, job);
-    }
+    const job = this.jobs.get(id) ?? createWitnessedJob(id);
+    this.jobs.set(id, job);
     return job;
   }
 
@@ -432,16 +345,6 @@ export class BoardWitness implements StoreWitness {
     this.#parts.history.violate(promise, `${text} (by ${this.#writer?.name ?? 'the store'})`);
   }
 }
-
-const INDEXES: ReadonlySet<string> = new Set(['ready', 'due', 'deadline', 'claims', 'done']);
-const OF_JOB: ReadonlySet<string> = new Set([
-  'spec',
-  'status',
-  'atoms',
-  'control',
-  'signals',
-  'signalkeys',
-]);
 
 const WANTED = {
   none: 'nothing',
@@ -454,14 +357,6 @@ const WANTED = {
 interface Before {
   readonly status: JobStatus | undefined;
   readonly wanted: Wanted;
+  readonly taskEnds: number;
   readonly isTold: boolean;
-}
-
-function lastPart(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
-}
-
-function setTo(set: Set<string>, item: string, isThere: boolean): void {
-  if (isThere) set.add(item);
-  else set.delete(item);
 }

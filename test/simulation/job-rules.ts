@@ -13,6 +13,8 @@ export interface TransitionFacts {
   readonly isLive: (worker: string) => boolean;
   /** What had been acknowledged to be wanted of the job. */
   readonly wanted: Wanted;
+  /** Whether jobs of an earlier version of their flow may go on with a later one. */
+  readonly continues: boolean;
 }
 
 /** Told of each rule that doesn't hold: the promise, and how it was broken. */
@@ -35,6 +37,16 @@ export function judgeTransition(
   if (after.attempt !== before.attempt + (isClaim ? 1 : 0)) {
     complain('G2', `${step}: written from another attempt`);
   }
+  if (after.flowVersion !== before.flowVersion && !(isClaim && mayBind([before, after], facts))) {
+    const versions = `${before.flowVersion} to ${after.flowVersion}`;
+    complain('states', `${step}: bound to another version of its flow, from ${versions}`);
+  }
+  if (isClaim && spec.remoteTask && after.flowVersion !== spec.remoteTask.flowVersion) {
+    complain('states', `${step}: a remote task of another version of its flow`);
+  }
+  if (isClaim && (after.flowVersion === undefined || after.startedAtUnixMs === undefined)) {
+    complain('states', `${step}: claimed without saying with which version, or when first`);
+  }
   judgeHistory([before, after], step, complain);
   judgeLosses([before, after], { spec, step, complain });
   if (isClaim && to.kind === 'running') {
@@ -47,6 +59,14 @@ export function judgeTransition(
   if (!FINAL.includes(from.kind)) judgeWish([from.kind, to.kind], { step, facts, complain });
   if (from.kind === 'running')
     judgeEnd([before, after], { worker: from.worker, step, facts, complain });
+}
+
+/** The first claim binds a job to a version; another one may only where a later version goes on with it. */
+function mayBind(
+  [{ flowVersion: from }, { flowVersion: to = 0 }]: readonly [JobStatus, JobStatus],
+  { continues }: TransitionFacts,
+): boolean {
+  return from === undefined || (continues && to > from);
 }
 
 function judgeEnd(
@@ -83,7 +103,7 @@ function judgeWish(
   if (facts.wanted === 'cancel' && to !== 'cancelled') {
     complain('states', `${step}: an acknowledged cancel was overlooked`);
   }
-  if (facts.wanted === 'revert' && ((isEnd && to !== 'cancelled') || to === 'waiting')) {
+  if (facts.wanted === 'revert' && isEnd && to !== 'cancelled') {
     complain('states', `${step}: an acknowledged cancel with revert was overlooked`);
   }
   if (facts.wanted === 'suspend' && from === 'running' && GOING_ON.includes(to)) {
@@ -232,7 +252,7 @@ export function impliedEntries(spec: JobSpec, status: JobStatus): readonly strin
       return [...deadlineEntry(spec, status), `due/${time(phase.runAtUnixMs)}-${id}`];
     case 'ready': {
       const { bucket, order } = phase.position;
-      const ready = `ready/${spec.queue}/${spec.flow}/${bucket}/${order}-${id}`;
+      const ready = `${readyLane(spec, status)}${bucket}/${order}-${id}`;
       return [...deadlineEntry(spec, status), ready];
     }
     case 'running':
@@ -247,10 +267,27 @@ export function impliedEntries(spec: JobSpec, status: JobStatus): readonly strin
     case 'failed':
     case 'cancelled':
     case 'dead':
+      // A task job is kept for its parent, and goes with it.
+      if (spec.remoteTask) return [];
       return [`done/${time(phase.finishedAtUnixMs + spec.retentionMs)}-${id}`];
     default:
       return phase satisfies never;
   }
+}
+
+/**
+ * Where the ready entries of such a job start: one that was claimed is bound to the version of its flow,
+ * a task job to just that and to labels from the beginning.
+ */
+export function readyLane(
+  { queue, flow, remoteTask }: JobSpec,
+  { flowVersion }: Pick<JobStatus, 'flowVersion'>,
+): string {
+  if (remoteTask) {
+    const labels = Object.entries(remoteTask.labels).map(([name, value]) => `${name}=${value}`);
+    return `ready/${queue}/${flow}@${remoteTask.flowVersion}+${labels.toSorted().join(',')}/`;
+  }
+  return `ready/${queue}/${flow}${flowVersion === undefined ? '' : `@${flowVersion}`}/`;
 }
 
 function deadlineEntry(spec: JobSpec, { phase, attempt }: JobStatus): readonly string[] {

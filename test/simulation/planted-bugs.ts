@@ -33,6 +33,33 @@ export const PLANTED_BUGS: Readonly<Record<string, Tamper>> = {
     commit.write.some(isClaimPut)
       ? { ...commit, when: commit.when.filter((guard) => guard.kind !== 'exists') }
       : commit,
+
+  /** The end of a task job is not noted for its parent. */
+  'end-note': (commit) => ({
+    ...commit,
+    write: commit.write.filter((write) => !(write.kind === 'put' && isNote(write))),
+  }),
+
+  /** The notes of ended task jobs are counted, and a parent that waits for them sleeps on. */
+  'end-wake': (commit) =>
+    tellsOfEnds(commit)
+      ? { ...commit, write: commit.write.filter((write) => !isOfStatus(write)) }
+      : commit,
+
+  /** A parent that runs is not told: the notes go, and its worker learns nothing. */
+  'end-news': (commit) =>
+    tellsOfEnds(commit) && commit.write.some(({ key }) => key.startsWith('inbox/'))
+      ? { ...commit, write: commit.write.filter(isNote) }
+      : commit,
+
+  /** A task job is posted by whoever once held its parent. */
+  'task-fence': (commit) => (postsTaskJob(commit) ? withoutFence(commit) : commit),
+
+  /** A task job is posted without asking whether one was, for the same try. */
+  'task-key': (commit) =>
+    postsTaskJob(commit)
+      ? { ...commit, when: commit.when.filter(({ key }) => !key.startsWith('taskjobs/')) }
+      : commit,
 };
 
 export const NOTHING_PLANTED: Tamper = (commit) => commit;
@@ -73,6 +100,26 @@ function isFence(guard: Guard): boolean {
 
 function isReadyPut(write: Write): boolean {
   return write.kind === 'put' && write.key.startsWith('ready/');
+}
+
+function postsTaskJob(commit: Commit): boolean {
+  return commit.write.some((write) => write.kind === 'put' && write.key.startsWith('taskjobs/'));
+}
+
+function isNote(write: Write): boolean {
+  return write.key.startsWith('taskends/');
+}
+
+function tellsOfEnds(commit: Commit): boolean {
+  return (
+    commit.write.some((write) => write.kind === 'remove' && isNote(write)) &&
+    commit.write.some((write) => write.key.startsWith('control/'))
+  );
+}
+
+/** The status, and its entries in the index. */
+function isOfStatus({ key }: Write): boolean {
+  return ['status/', 'ready/', 'due/', 'deadline/'].some((prefix) => key.startsWith(prefix));
 }
 
 function isClaimPut(write: Write): boolean {

@@ -1,70 +1,34 @@
-// Random flows, nested, from fast-check, so that what fails can be shrunk; and their tasks, which
-// write down what they do in an outside ledger.
-import { type Clock, RetryLaterError, sleep, TerminalError } from '@holdfast/core';
+// Builds the random flows of flow-outline.ts for one process. Their tasks write down what they do in an
+// outside ledger; their names say what may be done with them (task-names.ts).
+import { type Clock, sleep as pause, RetryLaterError, TerminalError } from '@holdfast/core';
 import {
   type AnyFlow,
   type CallContext,
   flow,
   graph,
   linear,
+  link,
+  map,
+  type RunsWhere,
+  sleep,
   type Task,
   type TaskDefinition,
   task,
   times,
   unordered,
-  waitFor,
+  when,
   withRetry,
 } from '@holdfast/flow';
-import * as fc from 'fast-check';
 import { z } from 'zod';
-
-/** How one task behaves. */
-export interface TaskPlan {
-  readonly kind: 'task';
-  readonly durationMs: number;
-  /** Tries that fail before one succeeds. */
-  readonly failures: number;
-  readonly failsForGood: boolean;
-  /** Its first try asks to be tried again only after this time; 0 = it doesn't. */
-  readonly laterMs: number;
-  readonly revert: 'none' | 'works' | 'flaky' | 'broken';
-  readonly heedsSignal: boolean;
-  /** Which of the values that it can see it takes. */
-  readonly takes: readonly number[];
-}
-
-export interface GroupPlan {
-  readonly kind: 'linear' | 'unordered' | 'graph';
-  /** Rounds that a retry controller around it allows; 0 = there is none. */
-  readonly rounds: number;
-  readonly items: readonly ItemPlan[];
-}
-
-export type ItemPlan = TaskPlan | GroupPlan;
-
-const taskPlan: fc.Arbitrary<ItemPlan> = fc.record({
-  kind: fc.constant('task'),
-  durationMs: fc.constantFrom(0, 0, 20, 300, 2000, 9000),
-  failures: fc.constantFrom(0, 0, 0, 0, 1, 2),
-  failsForGood: fc.constantFrom(false, false, false, false, false, false, false, false, true),
-  laterMs: fc.constantFrom(0, 0, 0, 0, 0, 0, 3000, 15_000),
-  revert: fc.constantFrom('none', 'works', 'works', 'flaky', 'broken'),
-  heedsSignal: fc.boolean(),
-  takes: fc.array(fc.nat(20), { maxLength: 2 }),
-});
-
-/** A tree of groups, three deep, of at most four items each. */
-export const flowPlan: fc.Arbitrary<GroupPlan> = fc.letrec<{
-  item: ItemPlan;
-  group: GroupPlan;
-}>((tie) => ({
-  item: fc.oneof({ maxDepth: 2, depthSize: 'small' }, taskPlan, tie('group')),
-  group: fc.record({
-    kind: fc.constantFrom('linear', 'linear', 'unordered', 'graph'),
-    rounds: fc.constantFrom(0, 0, 0, 1, 2, 3),
-    items: fc.array(tie('item'), { minLength: 1, maxLength: 4 }),
-  }),
-})).group;
+import type {
+  ChoiceOutline,
+  DecidedOutline,
+  GroupOutline,
+  ItemOutline,
+  MapOutline,
+  TaskOutline,
+} from './flow-outline.ts';
+import { KEPT_OUT } from './task-names.ts';
 
 /** What tasks tell about themselves, and what the outside world answers. */
 export interface Outside {
@@ -87,10 +51,33 @@ export interface FlowHost {
   crash(): void;
 }
 
-/** Builds the flow that `plan` describes, for one process. */
-export function buildFlow(name: string, plan: GroupPlan, host: FlowHost): AnyFlow {
-  const builder = { next: 0, groups: 0, host };
-  return flow({ name, input: INPUT, body: buildGroup(builder, plan, []).item });
+/** Which generation of a flow's code a process has. */
+export interface FlowGeneration {
+  readonly version: number;
+  /** Whether it goes on with jobs of the versions before. */
+  readonly continues: boolean;
+}
+
+/** The label that tasks ask for which run neither here nor anywhere. */
+export const LABELS = { site: 'north' } as const;
+
+/** Builds the flow of this outline, for one process. */
+export function buildFlow(
+  name: string,
+  outline: GroupOutline,
+  { host, version, continues }: FlowGeneration & { readonly host: FlowHost },
+): AnyFlow {
+  const builder = { next: 0, groups: 0, host, tasks: [] };
+  const { item } = buildGroup(builder, outline, OUTERMOST);
+  const migrations = continues && version > 1 ? { [version - 1]: {} } : undefined;
+  return flow({ name, version, migrations, input: INPUT, body: item, output: [] });
+}
+
+/** The tasks with an effect that a job of this flow has done when it succeeds. */
+export function tasksOf(outline: GroupOutline): readonly string[] {
+  const builder: Builder = { next: 0, groups: 0, host: NOBODY, tasks: [] };
+  buildGroup(builder, outline, OUTERMOST);
+  return builder.tasks;
 }
 
 /** What jobs of random flows are posted with. */
@@ -101,45 +88,85 @@ interface Builder {
   next: number;
   groups: number;
   readonly host: FlowHost;
+  /** Tasks with an effect so far that nothing keeps from running. */
+  readonly tasks: string[];
 }
+
+/** Where in a flow something stands. */
+interface Surroundings {
+  /** Numbers of the values that can be seen. */
+  readonly visible: readonly number[];
+  /** Behind a choice or a decider that says no. */
+  readonly isKeptOut: boolean;
+  /** How many items the maps around it have, the outermost first. */
+  readonly counts: readonly number[];
+}
+
+const OUTERMOST: Surroundings = { visible: [], isKeptOut: false, counts: [] };
 
 type AnyItem = Parameters<typeof unordered>[1];
 
 interface Built {
   readonly item: AnyItem;
-  /** Numbers of the tasks in it. */
+  /** Numbers of the values that can be seen behind it. */
   readonly gives: readonly number[];
 }
 
-function buildItem(builder: Builder, plan: ItemPlan, visible: readonly number[]): Built {
-  if (plan.kind !== 'task') return buildGroup(builder, plan, visible);
-  const index = builder.next;
-  builder.next += 1;
-  const takes = visible.length === 0 ? [] : plan.takes.map((at) => visible[at % visible.length]);
-  const known = [...new Set(takes)].filter((at) => at !== undefined);
-  return { item: buildTask(builder.host, { plan, index, takes: known }), gives: [index] };
+function buildItem(builder: Builder, outline: ItemOutline, around: Surroundings): Built {
+  switch (outline.kind) {
+    case 'task':
+      return buildTask(builder, { outline, around });
+    case 'choice':
+      return buildChoice(builder, outline, around);
+    case 'decided':
+      return buildDecided(builder, outline, around);
+    case 'map':
+      return buildMap(builder, outline, around);
+    case 'sleep':
+      return { item: sleep(nextName(builder, 's', around), { ms: outline.ms }), gives: [] };
+    case 'linear':
+    case 'unordered':
+    case 'graph':
+      return buildGroup(builder, outline, around);
+    default:
+      return outline satisfies never;
+  }
 }
 
-function buildGroup(builder: Builder, plan: GroupPlan, visible: readonly number[]): Built {
-  const name = `g${builder.next}`;
+function nextNumber(builder: Builder): number {
+  builder.next += 1;
+  return builder.next - 1;
+}
+
+function nextName(builder: Builder, letter: string, { isKeptOut }: Surroundings): string {
+  return `${isKeptOut ? KEPT_OUT : ''}${letter}${nextNumber(builder)}`;
+}
+
+function buildGroup(builder: Builder, outline: GroupOutline, around: Surroundings): Built {
+  const name = `g${nextNumber(builder)}`;
   builder.groups += 1;
   const number = builder.groups;
   const items: AnyItem[] = [];
   const gives: number[] = [];
-  for (const each of plan.items) {
-    const seen = plan.kind === 'unordered' ? visible : [...visible, ...gives];
-    const built = buildItem(builder, each, seen);
+  for (const each of outline.items) {
+    const isAlone = outline.kind === 'unordered';
+    const visible = isAlone ? around.visible : [...around.visible, ...gives];
+    const built = buildItem(builder, each, { ...around, visible });
     items.push(built.item);
     gives.push(...built.gives);
   }
-  const item = arrange(name, plan.kind, items);
-  if (plan.rounds === 0) return { item, gives };
+  const item = arrange(name, outline.kind, items);
+  if (outline.rounds === 0) return { item, gives };
   const backoff = { initialMs: 400, factor: 2, maxMs: 20_000, jitter: 0.5 };
-  const controller = times({ name: `c${number}`, attempts: plan.rounds, backoff });
+  const controller = times({
+    name: `${around.isKeptOut ? KEPT_OUT : ''}c${number}`,
+    attempts: outline.rounds,
+    backoff,
+  });
   return { item: withRetry(controller, item), gives };
 }
 
-function arrange(name: string, kind: GroupPlan['kind'], items: readonly AnyItem[]): AnyItem {
+function arrange(name: string, kind: GroupOutline['kind'], items: readonly AnyItem[]): AnyItem {
   switch (kind) {
     case 'linear':
       return linear(name, ...items);
@@ -153,120 +180,139 @@ function arrange(name: string, kind: GroupPlan['kind'], items: readonly AnyItem[
   }
 }
 
-interface TaskParts {
-  readonly plan: TaskPlan;
-  readonly index: number;
-  readonly takes: readonly number[];
+/** What is chosen may not have run, so nothing behind it takes a value of it. */
+function buildChoice(builder: Builder, outline: ChoiceOutline, around: Surroundings): Built {
+  const { answer } = outline;
+  const name = nextName(builder, 'w', around);
+  const branch = (each: ItemOutline, isTaken: boolean): AnyItem =>
+    buildItem(builder, each, { ...around, isKeptOut: around.isKeptOut || !isTaken }).item;
+  const yes = branch(outline.do, answer);
+  const no = branch(outline.otherwise, !answer);
+  const item = when(name, { if: { decide: () => answer }, do: yes, otherwise: no });
+  return { item: item as AnyItem, gives: [] };
 }
 
-type AnyDefinition = TaskDefinition<
-  string,
-  Record<string, z.ZodNumber>,
-  Record<string, z.ZodNumber>
->;
+function buildDecided(builder: Builder, outline: DecidedOutline, around: Surroundings): Built {
+  const { answer } = outline;
+  const name = `d${nextNumber(builder)}`;
+  const from = buildTask(builder, { outline: outline.from, around });
+  const behind = {
+    ...around,
+    visible: [...around.visible, ...from.gives],
+    isKeptOut: around.isKeptOut || !answer,
+  };
+  const { item: to } = buildItem(builder, outline.to, behind);
+  const decided = link(from.item, to, { decide: () => answer, depth: 'flow' });
+  return { item: graph(name, { tasks: [from.item, to], links: [decided] }), gives: from.gives };
+}
 
-function buildTask(host: FlowHost, { plan, index, takes }: TaskParts): Task {
+function buildMap(builder: Builder, outline: MapOutline, around: Surroundings): Built {
+  const { count, concurrency } = outline;
+  const listed = `items${builder.next}`;
+  const list = buildTask(builder, {
+    outline: { ...outline.list, runs: 'here' },
+    around,
+    kind: {
+      letter: 'l',
+      provides: { [listed]: z.array(z.number()) },
+      give: (value) => ({ [listed]: Array.from({ length: count }, (_, place) => value + place) }),
+    },
+  });
+  const name = nextName(builder, 'm', around);
+  const each = nextNumber(builder);
+  const visible = [...around.visible, each];
+  const counts = [...around.counts, count];
+  const { item: body } = buildItem(builder, outline.body, { ...around, visible, counts });
+  const over: string = listed;
+  const item = map(name, { over, as: `v${each}`, concurrency, body } as never) as AnyItem;
+  return { item: linear(`b${nextNumber(builder)}`, list.item, item), gives: [] };
+}
+
+type AnyDefinition = TaskDefinition<string, Record<string, z.ZodNumber>, Record<string, z.ZodType>>;
+
+/** What a task is besides what its outline says. */
+interface TaskKind {
+  readonly letter: string;
+  readonly provides: Record<string, z.ZodType>;
+  /** What it gives, from the value that the world outside has for it. */
+  readonly give: (value: number) => Readonly<Record<string, unknown>>;
+}
+
+interface TaskParts {
+  readonly outline: TaskOutline;
+  readonly around: Surroundings;
+  /** Default: one that gives the value. */
+  readonly kind?: TaskKind;
+}
+
+function buildTask(builder: Builder, { outline, around, kind }: TaskParts): Built {
+  const { visible, isKeptOut, counts } = around;
+  const letter = kind?.letter ?? (outline.runs === 'here' ? 't' : 'r');
+  const value = `v${builder.next}`;
+  const gives = kind ? [] : [builder.next];
+  const name = nextName(builder, letter, around);
+  if (!isKeptOut) builder.tasks.push(...placesOf(name, counts));
+  const takes = visible.length === 0 ? [] : outline.takes.map((at) => visible[at % visible.length]);
+  const { host } = builder;
+  const give = kind?.give ?? ((number) => ({ [value]: number }));
   const definition: AnyDefinition = {
-    name: `t${index}`,
+    name,
     requires: Object.fromEntries(takes.map((from) => [`v${from}`, z.number()])),
-    provides: { [`v${index}`]: z.number() },
+    provides: kind?.provides ?? { [value]: z.number() },
     retry: { attempts: 4, backoff: { initialMs: 50, factor: 3, maxMs: 7000, jitter: 0.5 } },
+    ...whereOf(outline),
     async execute(_args, ctx) {
       host.outside.started({ kind: 'execute', ctx });
-      await work(host.clock, plan, ctx);
-      if (plan.failsForGood) throw new TerminalError('it fails for good');
-      if (plan.laterMs > 0 && ctx.try === 1) {
-        throw new RetryLaterError('not yet', { afterMs: plan.laterMs });
+      await work(host.clock, outline, ctx);
+      if (outline.failsForGood) throw new TerminalError('it fails for good');
+      if (outline.laterMs > 0 && ctx.try === 1) {
+        throw new RetryLaterError('not yet', { afterMs: outline.laterMs });
       }
-      if (ctx.try <= plan.failures) throw new Error(`try ${ctx.try} fails`);
-      return { [`v${index}`]: host.outside.effect({ kind: 'execute', ctx }) };
+      if (ctx.try <= outline.failures) throw new Error(`try ${ctx.try} fails`);
+      return give(host.outside.effect({ kind: 'execute', ctx }));
     },
-    revert: plan.revert === 'none' ? undefined : (_args, ctx) => undo(host, plan, ctx),
+    revert: outline.revert === 'none' ? undefined : (_args, ctx) => undo(host, outline, ctx),
   };
-  return task(definition) as unknown as Task; // its names are not known statically
+  // Its names are not known statically.
+  return { item: task(definition) as unknown as Task, gives };
 }
 
-async function undo(host: FlowHost, plan: TaskPlan, ctx: CallContext): Promise<void> {
+/** Of a task in maps, each of its records. */
+function placesOf(name: string, counts: readonly number[]): readonly string[] {
+  return counts.reduce<readonly string[]>(
+    (names, count) =>
+      names.flatMap((each) => Array.from({ length: count }, (_, place) => `${each}[${place}]`)),
+    [name],
+  );
+}
+
+function whereOf({ runs, startTimeoutMs }: TaskOutline): {
+  readonly runs: RunsWhere;
+  readonly startTimeoutMs?: number;
+} {
+  if (runs === 'here') return { runs };
+  const where: RunsWhere = runs === 'labelled' ? { labels: LABELS } : runs;
+  return startTimeoutMs === 0 ? { runs: where } : { runs: where, startTimeoutMs };
+}
+
+async function undo(host: FlowHost, outline: TaskOutline, ctx: CallContext): Promise<void> {
   host.outside.started({ kind: 'revert', ctx });
-  await work(host.clock, plan, ctx);
-  if (plan.revert === 'broken') throw new TerminalError('it cannot be undone');
-  if (plan.revert === 'flaky' && ctx.try < 2) throw new Error('it cannot be undone yet');
+  await work(host.clock, outline, ctx);
+  if (outline.revert === 'broken') throw new TerminalError('it cannot be undone');
+  if (outline.revert === 'flaky' && ctx.try < 2) throw new Error('it cannot be undone yet');
   host.outside.effect({ kind: 'revert', ctx });
 }
 
-async function work(clock: Clock, plan: TaskPlan, ctx: CallContext): Promise<void> {
-  if (plan.durationMs === 0) return;
+async function work(clock: Clock, outline: TaskOutline, ctx: CallContext): Promise<void> {
+  if (outline.durationMs === 0) return;
   const { signal } = ctx;
-  await sleep(clock, plan.durationMs, plan.heedsSignal ? { signal } : {});
-  if (plan.heedsSignal) signal.throwIfAborted();
+  await pause(clock, outline.durationMs, outline.heedsSignal ? { signal } : {});
+  if (outline.heedsSignal) signal.throwIfAborted();
 }
 
-/** A flow whose only task kills the process that runs it. */
-export function buildPoison(host: FlowHost): AnyFlow {
-  const deadly = task({
-    name: 'deadly',
-    async execute(_args, ctx) {
-      host.outside.started({ kind: 'execute', ctx });
-      await sleep(host.clock, 5);
-      host.crash();
-      // Nothing of a dead process goes on.
-      await new Promise(() => undefined);
-    },
-  });
-  return flow({ name: 'poison', body: linear('main', deadly) });
-}
-
-/** A flow that takes no time: what backlogs are made of. */
-export function buildQuick(host: FlowHost): AnyFlow {
-  const quick = task({
-    name: 'quick',
-    execute(_args, ctx) {
-      host.outside.started({ kind: 'execute', ctx });
-      host.outside.effect({ kind: 'execute', ctx });
-    },
-  });
-  return flow({ name: 'quick', body: linear('main', quick) });
-}
-
-/** The flow whose jobs wait for a signal, and the signal. */
-export const APPROVAL_FLOW = 'approval';
-export const GO = 'go';
-
-/** A flow that waits for a signal between two tasks, the first of which can be reverted. */
-export function buildApproval(host: FlowHost): AnyFlow {
-  const ask = task({
-    name: 'ask',
-    execute(_args, ctx) {
-      host.outside.started({ kind: 'execute', ctx });
-      host.outside.effect({ kind: 'execute', ctx });
-    },
-    revert(_args, ctx) {
-      host.outside.started({ kind: 'revert', ctx });
-      host.outside.effect({ kind: 'revert', ctx });
-    },
-  });
-  const act = task({
-    name: 'act',
-    async execute(_args, ctx) {
-      host.outside.started({ kind: 'execute', ctx });
-      await sleep(host.clock, 300);
-      host.outside.effect({ kind: 'execute', ctx });
-    },
-  });
-  const wait = waitFor('wait', { event: GO });
-  return flow({ name: APPROVAL_FLOW, body: linear('main', ask, wait, act) });
-}
-
-/** A flow that takes long: what takeovers are measured by. */
-export function buildSlow(host: FlowHost): AnyFlow {
-  const slow = task({
-    name: 'slow',
-    async execute(_args, ctx) {
-      host.outside.started({ kind: 'execute', ctx });
-      await sleep(host.clock, 30_000, { signal: ctx.signal });
-      ctx.signal.throwIfAborted();
-      host.outside.effect({ kind: 'execute', ctx });
-    },
-  });
-  return flow({ name: 'slow', body: linear('main', slow) });
-}
+/** For a flow that is looked at and never run. */
+const NOBODY: FlowHost = {
+  clock: { nowUnixMs: () => 0, monotonicMs: () => 0, startTimer: () => ({ cancel: () => {} }) },
+  outside: { started: () => {}, effect: () => 0 },
+  crash: () => {},
+};

@@ -14,28 +14,25 @@ import {
   SERVER_LIMITS,
 } from '@holdfast/server/in-process';
 import { Worker } from '@holdfast/worker';
-import { BoardWitness, type WitnessedJob } from './board-witness.ts';
+import { BoardWitness } from './board-witness.ts';
+import { buildFixedFlows } from './fixed-flows.ts';
+import type { GroupOutline } from './flow-outline.ts';
 import type { History } from './history.ts';
 import { OutsideLedger } from './outside-ledger.ts';
 import type { Tamper } from './planted-bugs.ts';
-import {
-  buildApproval,
-  buildFlow,
-  buildPoison,
-  buildQuick,
-  buildSlow,
-  type FlowHost,
-  type GroupPlan,
-} from './random-flow.ts';
+import { buildFlow, type FlowGeneration, type FlowHost, LABELS, tasksOf } from './random-flow.ts';
 import { SimulatedCoord } from './simulated-coord.ts';
 import { type ProcessKind, SimulatedProcess } from './simulated-process.ts';
 import type { Chance, SimulatedWorld } from './simulated-world.ts';
+import type { SimulationPlan } from './simulation-plan.ts';
 import { Network } from './weather.ts';
+import type { WitnessedJob } from './witnessed-job.ts';
 
 export interface FleetOptions {
   readonly world: SimulatedWorld;
   readonly history: History;
-  readonly flows: readonly GroupPlan[];
+  readonly flows: readonly GroupOutline[];
+  readonly versions: SimulationPlan['versions'];
   readonly tamper: Tamper;
   readonly leaseTtlMs: number;
   readonly concurrency: number;
@@ -56,6 +53,8 @@ export interface RunningProcess {
 /** A place in the fleet; one process after the other fills it. */
 export interface Place {
   readonly name: string;
+  /** From 0, among those of its kind. */
+  readonly index: number;
   readonly kind: ProcessKind;
   isWanted: boolean;
   incarnation: number;
@@ -64,6 +63,8 @@ export interface Place {
 
 /** Milliseconds by which the store lets sessions outlive their time, at most, while faults happen. */
 const LATE_EXPIRY_MS = 3000;
+/** So many workers have the label that some tasks ask for: one of each version. */
+const LABELLED_WORKERS = 2;
 
 /** See the head of this file. */
 export class SimulatedFleet {
@@ -96,11 +97,14 @@ export class SimulatedFleet {
       store: this.store,
       history,
       nowMs: () => world.nowMs,
+      continues: options.versions === 'continued',
       succeeded: (job: WitnessedJob) => this.ledger.checkSucceeded(job),
     });
-    this.ledger = new OutsideLedger(history, this.witness);
+    const tasks = options.flows.map((each, index) => [`flow-${index}`, tasksOf(each)] as const);
+    this.ledger = new OutsideLedger(history, this.witness, new Map(tasks));
     const place = (kind: ProcessKind, index: number): Place => ({
       name: `${kind}-${index}`,
+      index,
       kind,
       isWanted: false,
       incarnation: 0,
@@ -203,10 +207,12 @@ export class SimulatedFleet {
   }
 
   #createWorker({
+    place,
     process,
     board,
     coord,
   }: {
+    readonly place: Place;
     readonly process: SimulatedProcess;
     readonly board: Board;
     readonly coord: SimulatedCoord;
@@ -219,14 +225,22 @@ export class SimulatedFleet {
       random,
       logger,
       name: process.name.replaceAll('.', '-'),
-      flows: this.#buildFlows(process),
+      flows: this.#buildFlows(process, this.#generationAt(place)),
+      labels: place.index < LABELLED_WORKERS ? LABELS : {},
       leaseTtlMs: this.#options.leaseTtlMs,
       concurrency: this.#options.concurrency,
       drainTimeoutMs: 5000,
     });
   }
 
-  #buildFlows(process: SimulatedProcess): readonly AnyFlow[] {
+  /** Every other worker has the later version, where there is one. */
+  #generationAt({ index }: Place): FlowGeneration {
+    const { versions } = this.#options;
+    const isLater = versions !== 'one' && index % 2 === 1;
+    return { version: isLater ? 2 : 1, continues: versions === 'continued' };
+  }
+
+  #buildFlows(process: SimulatedProcess, generation: FlowGeneration): readonly AnyFlow[] {
     const host: FlowHost = {
       clock: process.clock,
       outside: this.ledger.openFor(process.name),
@@ -235,8 +249,10 @@ export class SimulatedFleet {
         if (running) this.crash(running, 'poisoned');
       },
     };
-    const random = this.#options.flows.map((plan, index) => buildFlow(`flow-${index}`, plan, host));
-    return [...random, buildApproval(host), buildPoison(host), buildQuick(host), buildSlow(host)];
+    const random = this.#options.flows.map((outline, index) =>
+      buildFlow(`flow-${index}`, outline, { ...generation, host }),
+    );
+    return [...random, ...buildFixedFlows(host, generation)];
   }
 
   /** Sessions end by the store's own clock, which is true time; its timers may be late. */

@@ -3,8 +3,8 @@
 // the system has to keep (G1, G6, G9).
 import { encodeJson } from '@holdfast/core';
 import { GRPC_STATUS } from '@holdfast/wire';
+import { APPROVAL_FLOW, GO, POISON_FLOWS } from './fixed-flows.ts';
 import type { History } from './history.ts';
-import { APPROVAL_FLOW, GO } from './random-flow.ts';
 import type { RunningProcess, SimulatedFleet } from './simulated-fleet.ts';
 import type { Chance, SimulatedWorld } from './simulated-world.ts';
 
@@ -127,7 +127,8 @@ export class SimulatedProducer {
   #pickFlow(): string {
     const { flows } = this.#options;
     if (this.#chance.hits(0.12)) return APPROVAL_FLOW;
-    return this.#chance.hits(0.02) ? 'poison' : `flow-${this.#chance.whole(0, flows - 1)}`;
+    if (this.#chance.hits(0.02)) return this.#chance.pick(POISON_FLOWS);
+    return `flow-${this.#chance.whole(0, flows - 1)}`;
   }
 
   /** Lets jobs go on that somebody suspended, and gives those their signal that wait for it. */

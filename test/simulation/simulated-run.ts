@@ -2,12 +2,14 @@
 // calm, in which everything that was acknowledged has to come to its end, and takeovers are timed.
 import { isFinal, type JobState } from '@holdfast/core';
 import { FaultSchedule } from './fault-schedule.ts';
+import { APPROVAL_FLOW, GO } from './fixed-flows.ts';
 import { History, type Violation } from './history.ts';
 import type { Tamper } from './planted-bugs.ts';
 import { type RunningProcess, SimulatedFleet } from './simulated-fleet.ts';
 import { SimulatedProducer } from './simulated-producer.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 import type { SimulationPlan } from './simulation-plan.ts';
+import type { WitnessedJob } from './witnessed-job.ts';
 
 /** In calm, some job comes to its end within this time, until all have; in milliseconds. */
 const CALM_MS = 1_200_000;
@@ -102,6 +104,15 @@ class SimulatedRun {
   }
 
   async run(): Promise<RunReport> {
+    try {
+      await this.#runAll();
+    } catch (error) {
+      this.defect(error); // The world cannot go on; what it came to says more than that.
+    }
+    return this.#report();
+  }
+
+  async #runAll(): Promise<void> {
     const { plan } = this.#settings;
     for (const [index, seconds] of plan.stormsSeconds.entries()) {
       if (index > 0) await this.#night(plan.nightMinutes * 60_000);
@@ -110,7 +121,6 @@ class SimulatedRun {
     await this.#calm();
     for (const how of ['crash', 'expel', 'drain'] as const) await this.#probeTakeover(how);
     await this.#examine();
-    return this.#report();
   }
 
   #report(): RunReport {
@@ -210,12 +220,15 @@ class SimulatedRun {
     }
   }
 
-  /** Jobs that go on only when somebody wants them to. */
+  /** Jobs that go on only when somebody wants them to. Such as wait for a remote task go on by themselves. */
   #held(): { readonly suspended: readonly string[]; readonly waiting: readonly string[] } {
     const unfinished = this.#fleet.witness.unfinished();
-    const idsOf = (kind: JobState): readonly string[] =>
-      unfinished.filter(({ status }) => status?.phase.kind === kind).map(({ id }) => id);
-    return { suspended: idsOf('suspended'), waiting: idsOf('waiting') };
+    const jobsIn = (kind: JobState): readonly WitnessedJob[] =>
+      unfinished.filter(({ status }) => status?.phase.kind === kind);
+    const waiting = jobsIn('waiting').filter(
+      ({ spec, signals }) => spec?.flow === APPROVAL_FLOW && ![...signals.values()].includes(GO),
+    );
+    return { suspended: jobsIn('suspended').map(idOf), waiting: waiting.map(idOf) };
   }
 
   #isAnyHeld(): boolean {
@@ -358,9 +371,13 @@ class SimulatedRun {
       (key) => !witness.isLive(key.slice('members/'.length)),
     );
     return [
-      ...['claims/', 'ready/', 'removed/'].flatMap(keysUnder),
+      ...['claims/', 'ready/', 'removed/', 'taskends/'].flatMap(keysUnder),
       ...members,
       ...witness.remains(),
     ];
   }
+}
+
+function idOf({ id }: WitnessedJob): string {
+  return id;
 }

@@ -2,10 +2,10 @@
 // promise can be shrunk to a smaller one that breaks it too.
 import * as fc from 'fast-check';
 import { FAULT_KINDS, type FaultKind } from './fault-schedule.ts';
-import { flowPlan, type GroupPlan } from './random-flow.ts';
+import { flowOutline, type GroupOutline } from './flow-outline.ts';
 
 export interface SimulationPlan {
-  readonly flows: readonly GroupPlan[];
+  readonly flows: readonly GroupOutline[];
   readonly faults: readonly FaultKind[];
   readonly workers: number;
   readonly servers: number;
@@ -20,10 +20,12 @@ export interface SimulationPlan {
   readonly actEveryMs: number;
   /** Small jobs posted at once in the first storm. */
   readonly backlog: number;
+  /** Whether half of the workers have a second version of the flows, and that one goes on with jobs of the first. */
+  readonly versions: 'one' | 'continued' | 'apart';
 }
 
 const plan: fc.Arbitrary<SimulationPlan> = fc.record({
-  flows: fc.array(flowPlan, { minLength: 1, maxLength: 3 }),
+  flows: fc.array(flowOutline, { minLength: 1, maxLength: 3 }),
   faults: fc.oneof(
     { weight: 3, arbitrary: fc.constant([...FAULT_KINDS]) },
     fc.subarray([...FAULT_KINDS]),
@@ -37,6 +39,7 @@ const plan: fc.Arbitrary<SimulationPlan> = fc.record({
   faultEveryMs: fc.constantFrom(300, 1000, 3000),
   actEveryMs: fc.constantFrom(150, 400, 1500),
   backlog: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0, 700),
+  versions: fc.constantFrom('one', 'one', 'one', 'continued', 'apart'),
 });
 
 export type PlanOutcome = 'held' | 'broken';

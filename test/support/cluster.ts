@@ -33,6 +33,9 @@ export interface LogLine {
 
 export interface WorkerSettings {
   readonly name: string;
+  /** The module whose flows it serves. Default: ledger-flows.ts. */
+  readonly flows?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly leaseTtlMs?: number | undefined;
   readonly concurrency?: number | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -174,10 +177,19 @@ export class Cluster implements AsyncDisposable {
 
   /** A worker under its supervisor; resolves when it has joined. */
   async startWorker(settings: WorkerSettings): Promise<WorkerProcess> {
-    const { name, leaseTtlMs = 10_000, concurrency = 8, env } = settings;
-    const args = ['worker', '--store', this.url, '--flows', FLOWS, '--name', name];
+    const { name, flows = FLOWS, labels = {}, env } = settings;
+    const { leaseTtlMs = 10_000, concurrency = 8 } = settings;
+    const args = ['worker', '--store', this.url, '--flows', flows, '--name', name];
+    const labelArgs = Object.entries(labels).flatMap(([key, value]) => [
+      '--label',
+      `${key}=${value}`,
+    ]);
     const worker = new WorkerProcess(
-      [...args, '--lease-ttl', `${leaseTtlMs}ms`, '--concurrency', String(concurrency)],
+      [
+        ...args,
+        ...labelArgs,
+        ...['--lease-ttl', `${leaseTtlMs}ms`, '--concurrency', String(concurrency)],
+      ],
       env,
     );
     this.#processes.push(worker);

@@ -1,4 +1,15 @@
-import { type AnyFlow, flow, linear, map, task, times, when, withRetry } from '@holdfast/flow';
+import {
+  type AnyFlow,
+  flow,
+  graph,
+  linear,
+  link,
+  map,
+  task,
+  times,
+  when,
+  withRetry,
+} from '@holdfast/flow';
 import { z } from 'zod';
 
 const ONCE = { attempts: 1 };
@@ -48,7 +59,11 @@ const small = task({
   execute: () => ({ kind: 'small' }),
 });
 
-/** Something of everything that the engine does: a round that fails, a choice, a map, reverts. */
+const step = <const Name extends string>(name: Name) =>
+  task({ name, execute: () => undefined, revert: () => undefined });
+const [asked, next, after] = [step('asked'), step('next'), step('after')];
+
+/** Something of everything that the engine does: rounds within rounds that fail, a choice, a decider, a map, reverts. */
 export const golden: AnyFlow = flow({
   name: 'golden',
   input: z.object({ sizes: z.array(z.number()) }),
@@ -61,7 +76,18 @@ export const golden: AnyFlow = flow({
       do: large,
       otherwise: small,
     }),
-    withRetry(times({ attempts: 2, provides: 'round' }), linear('scope', beside, check)),
+    graph('links', {
+      tasks: [asked, next, after],
+      links: [link(asked, next, { decide: () => false, depth: 'atom' }), [next, after]],
+    }),
+    withRetry(
+      times({ attempts: 2, provides: 'outerRound' }),
+      linear(
+        'around',
+        step('before'),
+        withRetry(times({ attempts: 2, provides: 'round' }), linear('scope', beside, check)),
+      ),
+    ),
   ),
   output: ['doubled', 'kind', 'word'],
 });

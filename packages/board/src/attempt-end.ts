@@ -5,7 +5,7 @@
 //       on the control being as the end was decided under, and is decided anew where it isn't. An
 //       acknowledged cancel wins over every other end; one with revert lets the job end only once it
 //       was reverted; a suspend wins over every end that would let the job run again; a job doesn't
-//       come to wait while there is a signal that its attempt has not seen.
+//       come to wait while there is a signal, or the end of a task job, that its attempt has not seen.
 //   A3. When the answer to an end was lost, asking again finds out: an attempt that has ended otherwise
 //       than by being lost was ended by its own worker.
 
@@ -31,6 +31,7 @@ import { controlWrite } from './job-decision.ts';
 import { readControl, readStatus, type VersionedControl } from './job-reader.ts';
 import type { JobControl } from './job-view.ts';
 import { outcomeKey } from './keys.ts';
+import { tellFinished } from './observer.ts';
 import { MAX_PLACEMENT_TRIES, type Placement } from './ready-buckets.ts';
 import { transitionWrites } from './transition.ts';
 
@@ -57,7 +58,11 @@ export type AttemptEnding = { readonly atoms: readonly AtomRecord[] } & (
       readonly untilUnixMs?: number | undefined;
       /** The number of the last signal that the run knew of; 0 for none. */
       readonly signalsSeen: number;
+      /** What the control's count of ended task jobs was before the run last looked at its own. */
+      readonly taskEndsSeen: number;
       readonly reason: string;
+      /** The run knows of the cancel with revert: it is reverts elsewhere that it waits for. */
+      readonly reverts?: boolean | undefined;
     }
   | {
       readonly kind: 'suspend';
@@ -116,8 +121,7 @@ async function tryToEnd(
   { ending, known }: { readonly ending: AttemptEnding; readonly known: VersionedControl },
 ): Promise<JobStatus | 'fenced' | 'told' | 'displaced'> {
   const { coord, clock, buckets, fences, observer } = parts;
-  const placement =
-    ending.kind === 'release' ? await buckets.place(claim.spec, 'returned') : undefined;
+  const placement = ending.kind === 'release' ? await buckets.place(claim, 'returned') : undefined;
   const after = transitionJob(
     claim.status,
     endingEvent(ending, clock.nowUnixMs(), placement?.position),
@@ -160,11 +164,11 @@ export function endingUnder(control: JobControl | undefined, ending: AttemptEndi
   const wish = control?.wish ?? 'none';
   switch (wish) {
     case 'none':
-      return endingUnasked(ending, control?.signals ?? 0);
+      return endingUnasked(ending, control);
     case 'suspend':
       return endingSuspended(ending, control?.reason ?? '');
     case 'cancelWithRevert':
-      return endingReverted(ending);
+      return endingReverted(ending, control);
     case 'cancel':
       return ending.kind === 'cancel'
         ? ending
@@ -176,13 +180,16 @@ export function endingUnder(control: JobControl | undefined, ending: AttemptEndi
 
 const CANCELLED = 'cancelled by request';
 
-function endingUnasked(ending: AttemptEnding, signals: number): AttemptEnding {
+function endingUnasked(ending: AttemptEnding, control: JobControl | undefined): AttemptEnding {
   const { atoms } = ending;
   if (ending.kind === 'suspend') {
     return { kind: 'release', reason: 'resumed before it was suspended', atoms };
   }
-  if (ending.kind === 'wait' && signals > ending.signalsSeen) {
+  if (ending.kind === 'wait' && (control?.signals ?? 0) > ending.signalsSeen) {
     return { kind: 'release', reason: 'a signal arrived before it came to wait', atoms };
+  }
+  if (ending.kind === 'wait' && (control?.taskEnds ?? 0) > ending.taskEndsSeen) {
+    return { kind: 'release', reason: 'a remote task ended before it came to wait', atoms };
   }
   return ending;
 }
@@ -196,10 +203,11 @@ function endingSuspended(ending: AttemptEnding, reason: string): AttemptEnding {
 }
 
 /** A flow that has failed has been reverted; any other is to be reverted by the next attempt. */
-function endingReverted(ending: AttemptEnding): AttemptEnding {
+function endingReverted(ending: AttemptEnding, control: JobControl | undefined): AttemptEnding {
   const { kind, atoms } = ending;
   if (kind === 'cancel' || kind === 'release') return ending;
   if (kind === 'retryLater' && ending.reverts) return ending;
+  if (kind === 'wait' && ending.reverts) return endingUnasked(ending, control);
   if (kind === 'fail') {
     return { kind: 'cancel', reason: CANCELLED, failure: ending.failure, atoms };
   }
@@ -258,11 +266,9 @@ function ended(parts: AttemptParts, claim: Claim, after: JobStatus): AttemptEnde
     case 'succeeded':
     case 'failed':
     case 'cancelled':
-      parts.observer.finished?.({
-        queue: claim.spec.queue,
-        flow: claim.spec.flow,
+      tellFinished(parts.observer, claim.spec, {
         state: phase.kind,
-        totalMs: phase.finishedAtUnixMs - claim.spec.postedAtUnixMs,
+        atUnixMs: phase.finishedAtUnixMs,
       });
       return phase.kind;
     case 'scheduled':

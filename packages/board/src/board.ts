@@ -27,7 +27,9 @@ import { type DoctorReport, examineBoard } from './doctor.ts';
 import { askToDrain, expelWorker, joinFleet, listLiveWorkers, pageOfWorkers } from './fleet.ts';
 import type { FlowRecord, FlowView } from './flow-record.ts';
 import { pageOfFlows, registerFlow, viewFlow } from './flow-registry.ts';
+import { type ChangeRequest, type ChangeResult, changeJob } from './job-change.ts';
 import { type CancelOptions, cancelJob, reviveJob } from './job-control.ts';
+import { type ForkRequest, forkJob } from './job-fork.ts';
 import { listJobs } from './job-listing.ts';
 import { readJobView } from './job-reader.ts';
 import { type NewSignal, type SignalResult, signalJob } from './job-signals.ts';
@@ -39,8 +41,10 @@ import { Member } from './member.ts';
 import type { NewJob, PostResult } from './new-job.ts';
 import type { BoardObserver } from './observer.ts';
 import type { PageOf, PageQuery } from './page.ts';
+import { settleEnd } from './parent-end.ts';
 import { postJob } from './posting.ts';
 import { ReadyBuckets } from './ready-buckets.ts';
+import { ParentTeller } from './task-ends.ts';
 import { waitingReason } from './waiting-reason.ts';
 import type { WorkerInfo, WorkerView } from './worker-view.ts';
 
@@ -65,13 +69,16 @@ export class Board {
 
   constructor(options: BoardOptions) {
     const { coord, clock = systemClock, random = systemRandom } = options;
+    const buckets = new ReadyBuckets({ coord, clock, random });
+    const observer = options.observer ?? {};
     this.parts = {
       coord,
       clock,
       random,
       logger: options.logger ?? silentLogger,
-      observer: options.observer ?? {},
-      buckets: new ReadyBuckets({ coord, clock, random }),
+      observer,
+      buckets,
+      teller: new ParentTeller({ coord, clock, random, observer, buckets }),
     };
   }
 
@@ -119,7 +126,9 @@ export class Board {
    * reverted although it was cancelled without.
    */
   async cancel(id: JobId, options: CancelOptions): Promise<JobStatus> {
-    return await cancelJob(this.parts, id, options);
+    const status = await cancelJob(this.parts, id, options);
+    await settleEnd(this.parts, status);
+    return status;
   }
 
   /**
@@ -167,6 +176,32 @@ export class Board {
    */
   async revive(id: JobId): Promise<JobStatus> {
     return await reviveJob(this.parts, id);
+  }
+
+  /**
+   * Changes what a suspended, failed, cancelled or dead job goes on with, all of it or nothing, and keeps
+   * that in the job's history. With `resume` the job becomes READY too: to go forward, or, where nothing
+   * but reverts was changed, to go on with its revert. Nobody checks who the caller says it is.
+   *
+   * Throws NotFoundError; InvalidArgumentError for tasks and values that the flow doesn't have, and for
+   * changes that exclude each other; FailedPreconditionError when the job is in another state, runs a
+   * single task, is a durable function, its flow isn't registered or in another version, its total
+   * deadline has passed, or a task is in no state for the change; PayloadTooLargeError;
+   * RESOURCE_EXHAUSTED beyond `LIMITS.changesPerJob` or `LIMITS.changeBytesPerJob`.
+   */
+  async change(id: JobId, request: ChangeRequest): Promise<ChangeResult> {
+    return await changeJob(this.parts, id, request);
+  }
+
+  /**
+   * Posts a new job that begins with copies of what succeeded in a suspended or finished one, up to a
+   * task where one is given. What it takes over is never reverted by it. A repeat under the same
+   * idempotency key gives the job of the first one.
+   *
+   * Throws what {@link Board.change} throws, but for its limits.
+   */
+  async fork(id: JobId, request: ForkRequest): Promise<PostResult> {
+    return await forkJob(this.parts, id, request);
   }
 
   /** Registers a flow so that it can be posted to. Writes only when its shape is new. */
@@ -229,6 +264,6 @@ export class Board {
     const { kind } = view.status.phase;
     if (kind === 'running' || isFinal(kind)) return view;
     const live = kind === 'ready' ? await listLiveWorkers(this.parts.coord) : [];
-    return { ...view, waitingReason: waitingReason(view.spec, view.status, live) };
+    return { ...view, waitingReason: waitingReason(view, live) };
   }
 }

@@ -1,4 +1,5 @@
-// The upkeep of a board: takeover of dead members' jobs, jobs that come due, deadlines, retention.
+// The upkeep of a board: takeover of dead members' jobs, jobs that come due, deadlines, retention, and
+// parents that were not told of the end of a task job.
 // Any number of processes run one each: every worker does, every server does. One of them leads and
 // acts at once; the others look a little later whether something was left undone, so nothing ever
 // waits for a leader.
@@ -20,6 +21,7 @@ import { DEADLINE_PREFIX, DUE_PREFIX, WORKERS_PREFIX } from './keys.ts';
 import { Leadership } from './leadership.ts';
 import { gaugeReadyJobs } from './ready-gauge.ts';
 import { takeOverMember } from './takeover.ts';
+import { tellOfEndedTaskJobs } from './task-ends.ts';
 import {
   earliestWithin,
   expireWaitingJobs,
@@ -44,6 +46,9 @@ const FOLLOWER_TICK_MS = 1000;
 /** Followers act on what is overdue by this, in milliseconds. */
 const FOLLOWER_LAG_MS = 1000;
 
+/** How often everybody looks for ends of task jobs that nobody has told of, in milliseconds, ± a fifth. */
+const TASK_ENDS_MS = 1000;
+
 /** How often the leader removes finished jobs and counts ready ones, in milliseconds. */
 const SLOW_TICK_MS = 10_000;
 
@@ -61,6 +66,7 @@ export class Caretaker implements Service {
   #loops: readonly Promise<void>[] = [];
   #wake = new AbortController();
   #slowAtMs = 0;
+  #endsAtMs = 0;
 
   constructor(options: CaretakerOptions) {
     this.#parts = options.board.parts;
@@ -153,6 +159,10 @@ export class Caretaker implements Service {
     const untilUnixMs = clock.nowUnixMs() - (isLeader ? 0 : FOLLOWER_LAG_MS);
     await promoteDueJobs(this.#parts, untilUnixMs);
     await expireWaitingJobs(this.#parts, untilUnixMs);
+    if (clock.monotonicMs() >= this.#endsAtMs) {
+      await tellOfEndedTaskJobs(this.#parts);
+      this.#endsAtMs = clock.monotonicMs() + jitter(random, TASK_ENDS_MS);
+    }
     if (isLeader && clock.monotonicMs() >= this.#slowAtMs) {
       const removed = await removeFinishedJobs(this.#parts, untilUnixMs);
       await gaugeReadyJobs(this.#parts);

@@ -29,6 +29,7 @@ import {
   specKey,
   statusKey,
 } from './keys.ts';
+import { checkTaskEnds, checkTaskJobs } from './task-job-check.ts';
 import { indexValue } from './transition.ts';
 
 /** One disagreement between records. */
@@ -38,6 +39,7 @@ export interface DoctorProblem {
     | 'stray-index-entry'
     | 'unlisted-bucket'
     | 'claim-without-member'
+    | 'task-job-without-parent'
     | 'missing-spec'
     | 'missing-status'
     | 'unreadable-record';
@@ -69,6 +71,7 @@ export async function examineBoard(
   await examination.checkSpecs();
   for (const prefix of INDEX_PREFIXES) await examination.checkIndex(prefix);
   await examination.checkIdempotencyKeys();
+  await examination.checkTaskJobs();
   return examination.report();
 }
 
@@ -76,6 +79,7 @@ class Examination {
   readonly #coord: Coord;
   readonly #repair: boolean;
   readonly #problems: DoctorProblem[] = [];
+  readonly #taskJobs = new Set<JobId>();
   #jobsChecked = 0;
   #entriesChecked = 0;
 
@@ -106,6 +110,7 @@ class Examination {
     const first = await this.#coord.get([statusKey(id), specKey(id)]);
     const job = this.#decode(first, id);
     if (!job) return;
+    if (job.status.parentId !== undefined) this.#taskJobs.add(id);
     const implied = indexKeys(job.spec, job.status);
     const beside = [...implied, ...besideKeys(job.status, implied)];
     // One snapshot of the status and all that it implies.
@@ -238,6 +243,18 @@ class Examination {
           },
         );
       }
+    }
+  }
+
+  /** Task jobs have to be found by their parents, and to go with them. */
+  async checkTaskJobs(): Promise<void> {
+    const seen = (): void => void (this.#entriesChecked += 1);
+    const findings = [
+      checkTaskJobs(this.#coord, this.#taskJobs, seen),
+      checkTaskEnds(this.#coord, seen),
+    ];
+    for (const some of findings) {
+      for await (const { problem, repair } of some) await this.#report(problem, repair);
     }
   }
 

@@ -1,18 +1,35 @@
 // The flows that can be posted to, as workers registered them. A flow stays registered when its
 // workers are gone: jobs for it are accepted and wait.
-import type { Coord } from '@holdfast/coord';
+import type { Coord, Guard, Write } from '@holdfast/coord';
+import { UnavailableError } from '@holdfast/core';
 import { decodeFlow, encodeFlow } from '@holdfast/wire';
 import { listLiveWorkers } from './fleet.ts';
 import type { FlowRecord, FlowView } from './flow-record.ts';
 import { FLOWS_PREFIX, flowKey } from './keys.ts';
 import { type PageOf, type PageQuery, readPage } from './page.ts';
 
-/** Registers a flow; a shape that is registered already costs a read. The last one to register wins. */
+/** How often a registration is tried while others register the same flow. */
+const MAX_TRIES = 20;
+
+/**
+ * Registers a flow; a shape that is registered already costs a read. A higher version wins, so that a
+ * worker of the old one which starts during a rolling upgrade takes nothing back; of the same version the
+ * last to register does. Throws UnavailableError while too many register it at once.
+ */
 export async function registerFlow(coord: Coord, flow: FlowRecord): Promise<void> {
   const key = flowKey(flow.name);
-  const entry = (await coord.get([key])).get(key);
-  if (entry && decodeFlow(entry.value).digest === flow.digest) return;
-  await coord.commit({ when: [], write: [{ kind: 'put', key, value: encodeFlow(flow) }] });
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const entry = (await coord.get([key])).get(key);
+    const known = entry && decodeFlow(entry.value);
+    if (known && known.version > flow.version) return;
+    if (known && known.version === flow.version && known.digest === flow.digest) return;
+    const guard: Guard = entry
+      ? { kind: 'unchanged', key, version: entry.version }
+      : { kind: 'absent', key };
+    const write: Write = { kind: 'put', key, value: encodeFlow(flow) };
+    if ((await coord.commit({ when: [guard], write: [write] })).committed) return;
+  }
+  throw new UnavailableError(`flow ${flow.name} is registered by too many at once; try again`);
 }
 
 /** A registered flow and how many live workers serve it; undefined when it isn't registered. */

@@ -281,24 +281,46 @@ describe('revive', () => {
     const failure = toFailure(new Error('broken'));
     const atoms = [
       successAtom('kept'),
-      { ...successAtom('reverted'), state: 'reverted' as const, tries: 2 },
-      { ...pendingAtom('failed'), state: 'failure' as const, tries: 3, failure },
+      { ...successAtom('reverted'), state: 'reverted' as const, tries: 2, revertTries: 4 },
+      {
+        ...pendingAtom('failed'),
+        state: 'failure' as const,
+        intention: 'revert' as const,
+        tries: 3,
+        failure,
+      },
     ];
     await member.fail(claim, { atoms, failure });
     expect((await board.revive(id)).phase.kind).toBe('ready');
     const [again] = await member.claim({ limit: 1 });
     expect(again?.status).toMatchObject({ attempt: 2, revivals: 1, lostAttempts: 0 });
     expect(
-      again?.atoms.map(({ name, state, tries, forgivenTries }) => ({
+      again?.atoms.map(({ name, state, tries, forgivenTries, forgivenRevertTries }) => ({
         name,
         state,
         tries,
         forgivenTries,
+        forgivenRevertTries,
       })),
     ).toEqual([
-      { name: 'failed', state: 'pending', tries: 3, forgivenTries: 3 },
-      { name: 'kept', state: 'success', tries: 1, forgivenTries: 0 },
-      { name: 'reverted', state: 'pending', tries: 2, forgivenTries: 2 },
+      { name: 'failed', state: 'pending', tries: 3, forgivenTries: 3, forgivenRevertTries: 0 },
+      { name: 'kept', state: 'success', tries: 1, forgivenTries: 0, forgivenRevertTries: 0 },
+      { name: 'reverted', state: 'pending', tries: 2, forgivenTries: 2, forgivenRevertTries: 4 },
+    ]);
+  });
+
+  it('a flow that has a task of its own name is revived like any other', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, id, claim } = await runningJob(fleet);
+    const failure = toFailure(new Error('broken'));
+    const failed = { ...pendingAtom('failed'), intention: 'revert' as const, failure };
+    const atoms = [successAtom(claim.spec.flow), { ...failed, state: 'failure' as const }];
+    await member.fail(claim, { atoms, failure });
+    await board.revive(id);
+    const [again] = await member.claim({ limit: 1 });
+    expect(again?.atoms.map(({ name, state }) => [name, state])).toContainEqual([
+      'failed',
+      'pending',
     ]);
   });
 

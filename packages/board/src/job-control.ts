@@ -1,27 +1,30 @@
 // What operators want of a job: cancel and revive.
 
-import type { Coord, Write } from '@holdfast/coord';
+import type { Coord, Version, Write } from '@holdfast/coord';
 import {
   type AtomRecord,
   FailedPreconditionError,
   isFinal,
   type JobId,
   type JobStatus,
-  type TaskState,
   transitionJob,
   type WorkerId,
 } from '@holdfast/core';
-import { encodeAtom } from '@holdfast/wire';
+import { encodeAtom, encodeJobStatus } from '@holdfast/wire';
+import { forgivenAtom } from './forgiven-atom.ts';
 import {
   commitDecision,
+  controlOf,
   controlWrite,
   decideOnJob,
   type JobDecisionParts,
   newsWrite,
+  refuseTaskJob,
 } from './job-decision.ts';
 import { type JobRecords, readAtoms } from './job-reader.ts';
 import type { JobControl } from './job-view.ts';
-import { atomKey, atomsPrefix } from './keys.ts';
+import { atomKey, atomsPrefix, statusKey } from './keys.ts';
+import { tellFinished } from './observer.ts';
 import { statusGuard } from './transition.ts';
 
 /** How a job is to be cancelled. */
@@ -41,6 +44,7 @@ export async function cancelJob(
   const { reason, revert = false } = options;
   return await decideOnJob(parts, id, async (job) => {
     const { phase } = job.status;
+    if (revert) refuseTaskJob(job, 'cancel it without revert, or cancel with revert');
     if (phase.kind !== 'cancelled' && isFinal(phase.kind)) {
       throw new FailedPreconditionError(
         `job ${id} is ${phase.kind} already and can't be cancelled`,
@@ -97,9 +101,7 @@ async function cancelAtOnce(
     write: [controlWrite(job, job.spec.id, request)],
   });
   if (!committed) return undefined;
-  const { queue, flow, postedAtUnixMs } = job.spec;
-  const totalMs = atUnixMs - postedAtUnixMs;
-  parts.observer.finished?.({ queue, flow, state: 'cancelled', totalMs });
+  tellFinished(parts.observer, job.spec, { state: 'cancelled', atUnixMs });
   return after;
 }
 
@@ -113,7 +115,7 @@ async function putUpForRevert(
   if (job.status.phase.kind === 'ready') {
     return await commitDecision(parts, job, { after: job.status, write });
   }
-  const placement = await parts.buckets.place(job.spec, 'returned');
+  const placement = await parts.buckets.place(job, 'returned');
   const atUnixMs = parts.clock.nowUnixMs();
   const { position } = placement;
   const after = transitionJob(job.status, { kind: 'makeReady', atUnixMs, position });
@@ -138,6 +140,7 @@ async function askToCancel(
 /** Makes a dead, failed or cancelled job ready again; see `Board.revive`. */
 export async function reviveJob(parts: JobDecisionParts, id: JobId): Promise<JobStatus> {
   return await decideOnJob(parts, id, async (job) => {
+    refuseTaskJob(job, 'revive');
     const state = job.status.phase.kind;
     if (!isFinal(state) || state === 'succeeded') {
       throw new FailedPreconditionError(
@@ -152,8 +155,9 @@ export async function reviveJob(parts: JobDecisionParts, id: JobId): Promise<Job
         { ids: { jobId: id } },
       );
     }
-    if (!(await forgiveAtoms(parts.coord, job))) return undefined;
-    const placement = await parts.buckets.place(job.spec, 'returned');
+    const version = await forgiveAtoms(parts.coord, job);
+    if (version === undefined) return undefined;
+    const placement = await parts.buckets.place(job, 'returned');
     const after = transitionJob(job.status, {
       kind: 'revive',
       atUnixMs: parts.clock.nowUnixMs(),
@@ -161,66 +165,52 @@ export async function reviveJob(parts: JobDecisionParts, id: JobId): Promise<Job
     });
     // What it has received stays; what was wanted of it is over.
     const write = job.control ? [controlWrite(job, id, { wish: 'none', reason: '' })] : [];
-    return await commitDecision(parts, job, { after, write, placement });
+    return await commitDecision(parts, { ...job, version }, { after, write, placement });
   });
 }
 
 /**
  * Gives failed and reverted tasks a fresh start; results are kept. A revert that was interrupted
  * goes on first: then nothing is reset, the job fails again when it is done, and can be revived
- * again. False when the job moved meanwhile.
+ * again. Returns the version of the status by then; undefined when the job moved meanwhile.
+ *
+ * Each piece writes the status as it is: so an operator's change that was decided between two of them,
+ * or before them, is refused, and this is by one that was made.
  */
-async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<boolean> {
-  const atoms = await readAtoms(coord, job.spec.id);
-  if (atoms.some((atom) => atom.state === 'reverting')) return true;
-  if (isUntouchedFunction(job, atoms)) return true;
+async function forgiveAtoms(coord: Coord, job: JobRecords): Promise<Version | undefined> {
+  const { id } = job.spec;
+  const atoms = await readAtoms(coord, id, job.control);
+  if (atoms.some((atom) => atom.state === 'reverting')) return job.version;
+  const changes = controlOf(job).changes || undefined;
   const writes = atoms.filter(isForgiven).map(
     (atom): Write => ({
       kind: 'put',
-      key: atomKey(job.spec.id, atom.name),
-      value: encodeAtom(forgive(atom)),
+      key: atomKey(id, atom.name),
+      value: encodeAtom({ ...forgivenAtom(atom), changes }),
     }),
   );
-  const perCommit = coord.limits.maxOpsPerCommit - 1;
+  const status: Write = { kind: 'put', key: statusKey(id), value: encodeJobStatus(job.status) };
+  const perCommit = coord.limits.maxOpsPerCommit - RESERVED_OPS;
+  let { version } = job;
   for (let from = 0; from < writes.length; from += perCommit) {
-    const write = writes.slice(from, from + perCommit);
-    const result = await coord.commit({ when: [statusGuard(job)], write });
-    if (!result.committed) return false;
+    const write = [status, ...writes.slice(from, from + perCommit)];
+    const when = [statusGuard({ status: job.status, version }), job.controlGuard];
+    const result = await coord.commit({ when, write });
+    if (!result.committed) return undefined;
+    version = result.versionOf(statusKey(id));
   }
-  return true;
+  return version;
 }
+
+/** Two guards and the status. */
+const RESERVED_OPS = 3;
 
 /**
- * True for a durable function, which keeps a checkpoint of its own under the flow's name, when nothing of
- * it was reverted: it stopped because its code had changed, and the failures that it caught belong to
- * the way that it took.
+ * What was reverted or was to be, and failures that led to that: not those that a durable function has caught,
+ * which belong to the way that it took. A retry controller that gave up starts anew too, although
+ * it had succeeded itself.
  */
-function isUntouchedFunction({ spec }: JobRecords, atoms: readonly AtomRecord[]): boolean {
-  const own = atoms.find(({ name }) => name === spec.flow);
-  if (!own || FORGIVEN_STATES.has(own.state)) return false;
-  return !atoms.some(({ state }) => state === 'reverted' || state === 'revertFailure');
-}
-
-const FORGIVEN_STATES: ReadonlySet<TaskState> = new Set(['failure', 'reverted', 'revertFailure']);
-
-/** A retry controller that gave up starts anew too, although it had succeeded itself. */
 function isForgiven({ state, rounds, intention }: AtomRecord): boolean {
-  return FORGIVEN_STATES.has(state) || (rounds.length > 0 && intention === 'revert');
-}
-
-/** `tries` and `revertTries` go on from where they are: they are part of idempotency keys. */
-function forgive(atom: AtomRecord): AtomRecord {
-  return {
-    ...atom,
-    state: 'pending',
-    intention: 'execute',
-    forgivenTries: atom.tries,
-    result: undefined,
-    failure: undefined,
-    revertFailure: undefined,
-    nextAtUnixMs: undefined,
-    progress: 0,
-    progressMessage: undefined,
-    rounds: [],
-  };
+  if (state === 'reverted' || state === 'revertFailure') return true;
+  return intention === 'revert' && (state === 'failure' || rounds.length > 0);
 }

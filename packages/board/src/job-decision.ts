@@ -14,10 +14,12 @@ import type { Coord, Guard, Write } from '@holdfast/coord';
 import {
   type Clock,
   createUniqueId,
+  FailedPreconditionError,
   type JobId,
   type JobStatus,
   NotFoundError,
   type Random,
+  transitionJob,
   UnavailableError,
   type WorkerId,
 } from '@holdfast/core';
@@ -66,6 +68,16 @@ export async function decideOnJob<Decision>(
   throw new UnavailableError(`job ${id} changes too fast; try again`, { ids: { jobId: id } });
 }
 
+/** Refuses a request that only a job with a flow of its own can take. */
+export function refuseTaskJob({ status }: JobRecords, instead: string): void {
+  const { id, parentId } = status;
+  if (parentId === undefined) return;
+  throw new FailedPreconditionError(
+    `job ${id} runs a single task of job ${parentId}; ${instead} that one`,
+    { ids: { jobId: id } },
+  );
+}
+
 /** What a job's control says, where there is none yet too. */
 export function controlOf(job: { readonly control?: JobControl | undefined }): JobControl {
   return job.control ?? NO_CONTROL;
@@ -89,6 +101,31 @@ export function newsWrite(
 ): Write {
   const key = inboxNewsKey(worker, status, createUniqueId(parts));
   return { kind: 'put', key, value: NOTHING };
+}
+
+/**
+ * What it takes for a job that isn't final to notice that its control says something new: one that
+ * waits becomes ready, and the worker of one that runs gets a message (W3). The commit does the rest (W2).
+ */
+export async function wakeUp(
+  parts: JobDecisionParts,
+  job: JobRecords,
+): Promise<{
+  readonly after: JobStatus;
+  readonly write: readonly Write[];
+  readonly placement?: Placement;
+}> {
+  const { status } = job;
+  const { phase } = status;
+  if (phase.kind === 'running') {
+    return { after: status, write: [newsWrite(parts, phase.worker, status)] };
+  }
+  if (phase.kind !== 'waiting') return { after: status, write: [] };
+  const placement = await parts.buckets.place(job, 'returned');
+  const atUnixMs = parts.clock.nowUnixMs();
+  const { position } = placement;
+  const after = transitionJob(status, { kind: 'makeReady', atUnixMs, position });
+  return { after, placement, write: [] };
 }
 
 /**

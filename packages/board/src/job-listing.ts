@@ -110,6 +110,7 @@ async function restOfWindow(
 function matches(status: JobStatus, query: JobQuery): boolean {
   const worker = status.phase.kind === 'running' ? status.phase.worker : undefined;
   return (
+    (query.taskJobs === true || status.parentId === undefined) &&
     (query.states === undefined ||
       query.states.length === 0 ||
       query.states.includes(status.phase.kind)) &&

@@ -1,19 +1,22 @@
 // Reads a job's records, all from one snapshot where it matters.
 
 import type { Coord, Entry, Guard, Key } from '@holdfast/coord';
-import type { AtomRecord, JobId, JobSignal, JobSpec, JobStatus } from '@holdfast/core';
+import type { AtomRecord, JobChange, JobId, JobSignal, JobSpec, JobStatus } from '@holdfast/core';
 import { HoldfastError, LIMITS } from '@holdfast/core';
 import {
   decodeAtom,
+  decodeJobChange,
   decodeJobControl,
   decodeJobOutcome,
   decodeJobSignal,
   decodeJobSpec,
   decodeJobStatus,
 } from '@holdfast/wire';
+import { applyChanges } from './job-change-effects.ts';
 import type { JobControl, JobView } from './job-view.ts';
 import {
   atomsPrefix,
+  changesPrefix,
   controlKey,
   outcomeKey,
   signalKey,
@@ -68,10 +71,31 @@ export async function readJob(coord: Coord, id: JobId): Promise<JobRecords | und
   return (await readJobs(coord, [id])).get(id);
 }
 
-/** All checkpoints of a job, by name. */
-export async function readAtoms(coord: Coord, id: JobId): Promise<readonly AtomRecord[]> {
-  const entries = await listAll(coord, atomsPrefix(id));
-  return entries.map((entry) => decodeAtom(entry.value));
+/** All checkpoints of a job, by name, as they are by what operators have changed; `control` is the job's. */
+export async function readAtoms(
+  coord: Coord,
+  id: JobId,
+  control: JobControl | undefined,
+): Promise<readonly AtomRecord[]> {
+  const [entries, changes] = await Promise.all([
+    listAll(coord, atomsPrefix(id)),
+    readChanges(coord, id, control),
+  ]);
+  return applyChanges(
+    entries.map((entry) => decodeAtom(entry.value)),
+    changes,
+  );
+}
+
+/** What operators have changed about a job, by number; mostly there is nothing to read. */
+export async function readChanges(
+  coord: Coord,
+  id: JobId,
+  control: JobControl | undefined,
+): Promise<readonly JobChange[]> {
+  if (control === undefined || control.changes === 0) return [];
+  const entries = await listAll(coord, changesPrefix(id));
+  return entries.map((entry) => decodeJobChange(entry.value));
 }
 
 /** The control of a job alone. */
@@ -110,16 +134,21 @@ export async function readJobView(
   const records = jobRecords(entries, id);
   if (!records) return undefined;
   const outcome = entries.get(outcomeKey(id));
-  // Signals don't change and are counted in the control, so they are no part of the signature.
+  // Signals and changes stay as they are and are counted in the control: they are no part of the signature.
   const hasSignals = (records.control?.signals ?? 0) > 0;
+  const changes = await readChanges(coord, id, records.control);
   const view: JobView = {
     spec: records.spec,
     status: records.status,
-    atoms: atomEntries.map((entry) => decodeAtom(entry.value)),
+    atoms: applyChanges(
+      atomEntries.map((entry) => decodeAtom(entry.value)),
+      changes,
+    ),
     output: outcome ? decodeJobOutcome(outcome.value).output : undefined,
     control: records.control,
     waitingReason: '',
     signals: hasSignals ? await readSignals(coord, id) : [],
+    changes,
   };
   const parts = [...entries.values(), ...atomEntries].map(
     (entry) => `${entry.key}@${entry.version}`,

@@ -21,7 +21,6 @@ import {
   type JobStatus,
   LIMITS,
   type Payload,
-  transitionJob,
 } from '@holdfast/core';
 import { decodeJobSignal, encodeJobSignal } from '@holdfast/wire';
 import {
@@ -30,11 +29,11 @@ import {
   controlWrite,
   decideOnJob,
   type JobDecisionParts,
-  newsWrite,
+  refuseTaskJob,
+  wakeUp,
 } from './job-decision.ts';
 import type { JobRecords } from './job-reader.ts';
 import { signalIndexKey, signalKey } from './keys.ts';
-import type { Placement } from './ready-buckets.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -64,12 +63,13 @@ export async function signalJob(
   signal: NewSignal,
 ): Promise<SignalResult> {
   return await decideOnJob(parts, id, async (job) => {
-    // Before anything else: by now the job may have ended because of this very signal.
+    refuseTaskJob(job, 'signal');
+    // Before its state: by now the job may have ended because of this very signal.
     const earlier = await findEarlier(parts, job, signal);
     if (earlier !== undefined) return { seq: earlier, created: false, status: job.status };
     refuse(job, signal);
     const seq = controlOf(job).signals + 1;
-    const { after, placement, write } = await deliver(parts, job);
+    const { after, placement, write } = await wakeUp(parts, job);
     const status = await commitDecision(parts, job, {
       after,
       placement,
@@ -129,27 +129,6 @@ function refuse(job: JobRecords, { payload }: NewSignal): void {
       `${LIMITS.signalsPerJob} signals of ${LIMITS.signalBytesPerJob} bytes in all, so post another job`,
     { ids },
   );
-}
-
-/** S2: what a signal does to the job, by its state. */
-async function deliver(
-  parts: JobDecisionParts,
-  { spec, status }: JobRecords,
-): Promise<{
-  readonly after: JobStatus;
-  readonly write: readonly Write[];
-  readonly placement?: Placement;
-}> {
-  const { phase } = status;
-  if (phase.kind === 'running') {
-    return { after: status, write: [newsWrite(parts, phase.worker, status)] };
-  }
-  if (phase.kind !== 'waiting') return { after: status, write: [] };
-  const placement = await parts.buckets.place(spec, 'returned');
-  const atUnixMs = parts.clock.nowUnixMs();
-  const { position } = placement;
-  const after = transitionJob(status, { kind: 'makeReady', atUnixMs, position });
-  return { after, placement, write: [] };
 }
 
 /** S1. */

@@ -15,6 +15,7 @@ import {
   decideOnJob,
   type JobDecisionParts,
   newsWrite,
+  refuseTaskJob,
 } from './job-decision.ts';
 import type { JobRecords } from './job-reader.ts';
 
@@ -26,6 +27,7 @@ export async function suspendJob(
 ): Promise<JobStatus> {
   return await decideOnJob(parts, id, async (job) => {
     const { phase } = job.status;
+    refuseTaskJob(job, 'suspend');
     refuseFinal(job, 'suspended');
     if (phase.kind === 'suspended') return job.status;
     const { wish } = controlOf(job);
@@ -77,7 +79,7 @@ async function letGoOn(
     const after = transitionJob(job.status, { kind: 'reschedule', runAtUnixMs, atUnixMs, reason });
     return await commitDecision(parts, job, { after });
   }
-  const placement = await parts.buckets.place(job.spec, 'returned');
+  const placement = await parts.buckets.place(job, 'returned');
   const { position } = placement;
   const after = transitionJob(job.status, { kind: 'makeReady', atUnixMs, position });
   return await commitDecision(parts, job, { after, placement });

@@ -6,7 +6,7 @@ export type {
   JobWish,
 } from '@holdfast/wire';
 
-/** Which jobs to list; what is absent matches all. */
+/** Which jobs to list; what is absent matches all, but for task jobs. */
 export interface JobQuery {
   readonly states?: readonly JobState[] | undefined;
   readonly flow?: string | undefined;
@@ -14,6 +14,8 @@ export interface JobQuery {
   readonly worker?: string | undefined;
   readonly postedAfterUnixMs?: number | undefined;
   readonly postedBeforeUnixMs?: number | undefined;
+  /** Whether task jobs are listed too. Default: false. */
+  readonly taskJobs?: boolean | undefined;
   /** 1 to `LIMITS.pageSizeMax`. */
   readonly pageSize: number;
   /** From the page before; absent for the first. */

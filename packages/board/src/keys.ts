@@ -1,8 +1,16 @@
 // The layout of the board's keys, in one place. `/` separates parts; names, ids and encoded times
 // never contain one (core's names.ts and ids.ts see to that), so prefixes are unambiguous.
 import { createHash } from 'node:crypto';
-import type { JobId, JobSpec, JobStatus, ReadyPosition, WorkerId } from '@holdfast/core';
+import type {
+  JobId,
+  JobSpec,
+  JobStatus,
+  ReadyPosition,
+  RemoteTask,
+  WorkerId,
+} from '@holdfast/core';
 import { HoldfastError } from '@holdfast/core';
+import { type Lane, laneOf } from './lane.ts';
 
 /** Digits of a time in a key: milliseconds, zero-padded, good until the year 5138. */
 const TIME_DIGITS = 14;
@@ -14,12 +22,20 @@ export const controlKey = (id: JobId): string => `control/${id}`;
 export const atomsPrefix = (id: JobId): string => `atoms/${id}/`;
 export const atomKey = (id: JobId, name: string): string => `atoms/${id}/${name}`;
 
-/** Digits of a signal's number in a key: more than `LIMITS.signalsPerJob` needs. */
+/** Digits of the number of a signal or a change in a key: more than `LIMITS.signalsPerJob` needs. */
 const SIGNAL_DIGITS = 6;
 export const signalsPrefix = (id: JobId): string => `signals/${id}/`;
 export const signalKey = (id: JobId, seq: number): string =>
   `${signalsPrefix(id)}${String(seq).padStart(SIGNAL_DIGITS, '0')}`;
 export const signalKeysPrefix = (id: JobId): string => `signalkeys/${id}/`;
+
+/** What operators have changed about a job, by number. */
+export const changesPrefix = (id: JobId): string => `changes/${id}/`;
+export const changeKey = (id: JobId, seq: number): string =>
+  `${changesPrefix(id)}${String(seq).padStart(SIGNAL_DIGITS, '0')}`;
+/** Jobs that are being forked: whose checkpoints are there before they are. */
+export const FORKS_PREFIX = 'forks/';
+export const forkKey = (id: JobId): string => `${FORKS_PREFIX}${id}`;
 
 /** Where an idempotency key leads to its signal. Hashed, since a user's key may hold anything. */
 export function signalIndexKey(id: JobId, idempotencyKey: string): string {
@@ -35,19 +51,32 @@ function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** The jobs of one flow in one queue that wait in the same order: a lane of the ready index. */
-export interface Lane {
-  readonly queue: string;
-  readonly flow: string;
-}
-
 export const readyQueuePrefix = (queue: string): string => `ready/${queue}/`;
-export const bucketsPrefix = (lane: Lane): string => `buckets/${lane.queue}/${lane.flow}/`;
+export const bucketsPrefix = (lane: Lane): string => `buckets/${lane.queue}/${lane.flowPart}/`;
 export const bucketKey = (lane: Lane, bucket: string): string => `${bucketsPrefix(lane)}${bucket}`;
 export const readyBucketPrefix = (lane: Lane, bucket: string): string =>
-  `ready/${lane.queue}/${lane.flow}/${bucket}/`;
+  `ready/${lane.queue}/${lane.flowPart}/${bucket}/`;
 export const readyKey = (lane: Lane, position: ReadyPosition, id: JobId): string =>
   `${readyBucketPrefix(lane, position.bucket)}${position.order}-${id}`;
+
+/** Task jobs of a job, by the try that each was posted for. */
+export const TASK_JOBS_PREFIX = 'taskjobs/';
+export const taskJobsPrefix = (parent: JobId): string => `${TASK_JOBS_PREFIX}${parent}/`;
+/** Where a try of a remote task leads to its task job: so that there is one, whoever asks again. */
+export function taskJobKey(
+  parent: JobId,
+  posted: Pick<RemoteTask, 'task' | 'intention' | 'flowVersion' | 'atom'>,
+): string {
+  const { task, intention, flowVersion, atom } = posted;
+  const number = intention === 'execute' ? atom.tries : atom.revertTries;
+  return `${taskJobsPrefix(parent)}${task}~${intention.charAt(0)}${number}@${flowVersion}`;
+}
+/** Task jobs that have ended, and whose parent has not been told. */
+export const TASK_ENDS_PREFIX = 'taskends/';
+export const taskEndsPrefix = (parent: JobId): string => `${TASK_ENDS_PREFIX}${parent}/`;
+export const taskEndKey = (parent: JobId, id: JobId): string => `${taskEndsPrefix(parent)}${id}`;
+/** The parent in a key of task jobs, or of their ends. */
+export const parentOfKey = (key: string): JobId => key.split('/', 2)[1] as JobId; // written from a JobId
 
 export const DUE_PREFIX = 'due/';
 export const DEADLINE_PREFIX = 'deadline/';
@@ -122,13 +151,13 @@ export function parseReadyKey(key: string): {
   readonly position: ReadyPosition;
   readonly id: JobId;
 } {
-  const [, queue, flow, bucket, tail, ...rest] = key.split('/');
+  const [, queue, flowPart, bucket, tail, ...rest] = key.split('/');
   const dash = tail?.lastIndexOf('-') ?? -1;
-  if (!queue || !flow || !bucket || !tail || dash < 1 || rest.length > 0) {
+  if (!queue || !flowPart || !bucket || !tail || dash < 1 || rest.length > 0) {
     throw new HoldfastError('INTERNAL', `${key} is not a key of the ready index`);
   }
   return {
-    lane: { queue, flow },
+    lane: { queue, flowPart },
     position: { bucket, order: tail.slice(0, dash) },
     id: idAfterDash(tail),
   };
@@ -145,7 +174,10 @@ export function indexKeys(spec: JobSpec, status: JobStatus): readonly string[] {
     case 'scheduled':
       return [timedKey(DUE_PREFIX, phase.runAtUnixMs, spec.id), ...deadlineKeys(spec, status)];
     case 'ready':
-      return [readyKey(spec, phase.position, spec.id), ...deadlineKeys(spec, status)];
+      return [
+        readyKey(laneOf({ spec, status }), phase.position, spec.id),
+        ...deadlineKeys(spec, status),
+      ];
     case 'running':
       return [claimKey(phase.worker, spec.id)];
     case 'waiting':
@@ -158,6 +190,8 @@ export function indexKeys(spec: JobSpec, status: JobStatus): readonly string[] {
     case 'failed':
     case 'cancelled':
     case 'dead':
+      // A task job goes with its parent, which may ask for its result at any time before.
+      if (spec.remoteTask) return [];
       return [timedKey(DONE_PREFIX, phase.finishedAtUnixMs + spec.retentionMs, spec.id)];
     default:
       throw new HoldfastError('INTERNAL', `unknown phase ${JSON.stringify(phase satisfies never)}`);

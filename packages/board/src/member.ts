@@ -6,6 +6,8 @@
 //   K2. A claim whose answer was lost may have happened, or may happen yet. So the member compares what
 //       it holds with what the board says it holds, at once after a lost answer and every RECONCILE_MS,
 //       and runs what it didn't know of: no job is ever held without being run.
+//   K3. Only what a lane of this member holds is claimed (lane.ts, V3), judged by the status that the
+//       claim guards on.
 
 import type { Coord, Session, Version, Watch } from '@holdfast/coord';
 import {
@@ -16,12 +18,10 @@ import {
   fromUnknown,
   type JobId,
   type JobSignal,
-  jitter,
   type Logger,
   type Payload,
   type Random,
   SessionLostError,
-  sleep,
   transitionJob,
   type WorkerId,
 } from '@holdfast/core';
@@ -30,7 +30,8 @@ import { type AttemptEnded, type AttemptEnding, endAttempt } from './attempt-end
 import { AttemptFences } from './attempt-fence.ts';
 import { type AttemptParts, writeCheckpoint } from './attempt-writes.ts';
 import type { Claim } from './claim.ts';
-import { listLiveWorkers, removeMember } from './fleet.ts';
+import { ClaimChooser, MAX_CLAIMS_AT_ONCE } from './claim-chooser.ts';
+import { removeMember } from './fleet.ts';
 import {
   type JobRecords,
   listAll,
@@ -43,36 +44,29 @@ import type { JobControl } from './job-view.ts';
 import {
   claimsPrefix,
   inboxPrefix,
-  type Lane,
   lastPart,
   parseInboxKey,
   readyQueuePrefix,
   workerKey,
 } from './keys.ts';
+import { versionToClaim } from './lane.ts';
 import type { BoardObserver } from './observer.ts';
 import { passOver } from './one-by-one.ts';
-import { ReadyFinder } from './ready-finder.ts';
-import { preferredWorker } from './rendezvous.ts';
+import { cancelTaskJob, isOrphan, settleEnd } from './parent-end.ts';
+import type { ParentTeller } from './task-ends.ts';
+import {
+  type NewTaskJob,
+  type PostedTaskJob,
+  postTaskJob,
+  readTaskJobs,
+  type TaskJobName,
+  type TaskJobState,
+} from './task-jobs.ts';
 import { statusGuard, transitionWrites } from './transition.ts';
 import type { WorkerInfo } from './worker-view.ts';
 
-/**
- * How long a job is left to the worker that should take it first, in milliseconds, give or take
- * half. After that any worker with room takes it: the preferred one may be full.
- */
-export const YIELD_MS = 20;
-
-/** How old the list of live workers may be that preferences are judged by, in milliseconds. */
-const FLEET_MAX_AGE_MS = 1000;
-
 /** How often a member compares what it runs with what the board says it holds, in milliseconds. */
 export const RECONCILE_MS = 5000;
-
-/** Entries looked at for each job wanted, so that each of several workers finds some of its own. */
-const LOOK_AHEAD = 4;
-
-/** The most jobs of one call of `claim`. */
-export const MAX_CLAIMS_AT_ONCE = 256;
 
 export interface MemberParts extends Omit<AttemptParts, 'fences'> {
   readonly coord: Coord;
@@ -80,6 +74,7 @@ export interface MemberParts extends Omit<AttemptParts, 'fences'> {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: BoardObserver;
+  readonly teller: ParentTeller;
 }
 
 /** What was put into a member's inbox. */
@@ -92,6 +87,7 @@ export interface Inbox {
 
 /** What the outside wants of a job that runs, and has told it. */
 export interface JobNews {
+  /** Also of how many ends of its task jobs it was told. */
   readonly control: JobControl | undefined;
   /** Those that were not known yet, by number. */
   readonly signals: readonly JobSignal[];
@@ -101,10 +97,10 @@ export interface JobNews {
 export class Member {
   readonly id: WorkerId;
   readonly #parts: MemberParts & AttemptParts;
-  readonly #finder: ReadyFinder;
+  readonly #chooser: ClaimChooser;
   #info: WorkerInfo;
-  #fleet: readonly string[] = [];
-  #fleetReadAtMs = Number.NEGATIVE_INFINITY;
+  /** Claims whose attempt has asked for task jobs. */
+  readonly #withTaskJobs = new WeakSet<Claim>();
   /** The fences of claims that were handed out and have not ended: a job may be claimed again meanwhile. */
   readonly #held = new Map<JobId, Version>();
   readonly #session: Session;
@@ -116,15 +112,12 @@ export class Member {
     this.#parts = { ...parts, fences: new AttemptFences(parts.coord) };
     this.#info = info;
     this.#session = session;
-    const lanes: Lane[] = info.queues.flatMap((queue) =>
-      info.flows.map((flow) => ({ queue, flow })),
-    );
-    this.#finder = new ReadyFinder(parts, lanes);
+    this.#chooser = new ClaimChooser(parts, info);
   }
 
   /**
-   * Claims up to `limit` jobs (1 to {@link MAX_CLAIMS_AT_ONCE}) of this member's queues and flows,
-   * most urgent first. Empty when there are none, or others were faster. Throws SessionLostError
+   * Claims up to `limit` jobs (1 to {@link MAX_CLAIMS_AT_ONCE}) of this member's queues and flows, of
+   * versions that it has or continues, most urgent first. Empty when there are none, or others were faster. Throws SessionLostError
    * when this member turns out to have been expelled.
    *
    * `spanId` gives each attempt the span id that its status will carry. Not to be called again
@@ -137,9 +130,8 @@ export class Member {
     const limit = Math.min(options.limit, MAX_CLAIMS_AT_ONCE);
     const unknown = await this.lookUp();
     if (unknown.length > 0) return unknown;
-    const found = await this.#finder.find(Math.min(limit * LOOK_AHEAD, MAX_CLAIMS_AT_ONCE));
-    if (found.length === 0) return [];
-    const chosen = await this.#choose(found, limit);
+    const chosen = await this.#chooser.choose(limit);
+    if (chosen.length === 0) return [];
     const claims = await this.#claimAll(chosen, options.spanId ?? (() => undefined));
     if (this.#isExpelled) throw expelledError(this.id);
     return claims;
@@ -278,8 +270,9 @@ export class Member {
   }
 
   /**
-   * Ends the attempt: WAITING for a signal, or until `untilUnixMs` where that is given; READY at once
-   * where a signal has come that the attempt had not seen. CANCELLED or SUSPENDED like `retryLater`.
+   * Ends the attempt: WAITING for a signal or the end of a task job, or until `untilUnixMs` where that
+   * is given; READY at once where one has come that the attempt had not seen. CANCELLED, SUSPENDED or
+   * READY for a cancel like `retryLater`.
    */
   async wait(
     claim: Claim,
@@ -288,10 +281,18 @@ export class Member {
       readonly untilUnixMs?: number | undefined;
       /** The number of the last signal that the attempt knew of; 0 for none. */
       readonly signalsSeen: number;
+      /**
+       * What `control.taskEnds` was before the attempt last read how its task jobs stand. Default: what it
+       * was when the job was claimed.
+       */
+      readonly taskEndsSeen?: number | undefined;
       readonly reason: string;
+      /** It is reverts which were asked for that the job waits for. Default: false. */
+      readonly reverts?: boolean | undefined;
     },
   ): Promise<AttemptEnded> {
-    return await this.#end(claim, { kind: 'wait', ...end });
+    const { taskEndsSeen = claim.control?.taskEnds ?? 0 } = end;
+    return await this.#end(claim, { kind: 'wait', ...end, taskEndsSeen });
   }
 
   /**
@@ -316,6 +317,49 @@ export class Member {
     return await this.#end(claim, { kind: 'release', ...end });
   }
 
+  /**
+   * Posts the task job of a try of a remote task, in one commit with the task's record, which then names
+   * it. Where this try of the task, under this claim's version of the flow, has a task job already,
+   * whichever attempt posted it, nothing is written and that one is given; but one that was cancelled,
+   * such as with its parent that was revived since, is replaced. Harmless to repeat when the answer was lost.
+   *
+   * Throws ClaimLostError when the claim no longer holds; RESOURCE_EXHAUSTED when arguments and record
+   * are too large for one commit of the store.
+   */
+  async postTaskJob(claim: Claim, task: NewTaskJob): Promise<PostedTaskJob> {
+    this.#withTaskJobs.add(claim);
+    try {
+      return await postTaskJob(this.#parts, claim, task);
+    } catch (error) {
+      if (error instanceof ClaimLostError) this.#letGo(claim);
+      throw error;
+    }
+  }
+
+  /**
+   * How task jobs stand, in the order given, however many: their states, and of those that have ended
+   * the failure and the task's record. Read `control.taskEnds` before, by `readNews` or from the claim:
+   * every end that it counts is seen by this.
+   */
+  async readTaskJobs(tasks: readonly TaskJobName[]): Promise<readonly TaskJobState[]> {
+    return await readTaskJobs(this.#parts, tasks);
+  }
+
+  /** Cancels a task job; one that has ended, or isn't there, is left as it is. Harmless to repeat. */
+  async cancelTaskJob(id: JobId, options: { readonly reason: string }): Promise<void> {
+    const status = await cancelTaskJob(this.#parts, id, options.reason);
+    if (status) await settleEnd(this.#parts, status);
+  }
+
+  /**
+   * True for a claim of a task job whose end nobody waits for any more: its parent is final or gone, or
+   * goes on with another version of the flow. Such an attempt is to end as cancelled, with
+   * {@link PARENT_IS_OVER} as its reason.
+   */
+  async isOrphan(claim: Claim): Promise<boolean> {
+    return await isOrphan(this.#parts.coord, claim.spec);
+  }
+
   /** Shows the fleet that this member takes no new jobs. */
   async setDraining(): Promise<void> {
     this.#info = { ...this.#info, isDraining: true };
@@ -333,28 +377,6 @@ export class Member {
     await removeMember(coord, this.id);
   }
 
-  /** The jobs this member should take first; others only after they were left alone for a while. */
-  async #choose(found: readonly JobId[], limit: number): Promise<readonly JobId[]> {
-    const fleet = await this.#readFleet();
-    if (fleet.length <= 1) return found.slice(0, limit);
-    const own = found.filter((id) => preferredWorker(id, fleet) === this.id);
-    if (own.length > 0) return own.slice(0, limit);
-    const { clock, random } = this.#parts;
-    await sleep(clock, jitter(random, YIELD_MS, 0.5));
-    const left = await this.#finder.find(Math.min(limit * LOOK_AHEAD, MAX_CLAIMS_AT_ONCE));
-    return shuffle(left, random).slice(0, limit);
-  }
-
-  async #readFleet(): Promise<readonly string[]> {
-    const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - this.#fleetReadAtMs > FLEET_MAX_AGE_MS) {
-      const live = await listLiveWorkers(this.#parts.coord);
-      this.#fleet = live.filter((info) => sharesWork(info, this.#info)).map((info) => info.id);
-      this.#fleetReadAtMs = nowMs;
-    }
-    return this.#fleet;
-  }
-
   async #claimAll(
     ids: readonly JobId[],
     spanId: () => string | undefined,
@@ -369,9 +391,17 @@ export class Member {
   async #tryClaim(job: JobRecords, spanId: string | undefined): Promise<Claim | undefined> {
     const { coord, clock, observer } = this.#parts;
     if (job.status.phase.kind !== 'ready') return undefined;
+    const flowVersion = versionToClaim(this.#info, job);
+    if (flowVersion === undefined) return undefined; // K3
     const atUnixMs = clock.nowUnixMs();
     const waitedMs = atUnixMs - job.status.phase.readyAtUnixMs;
-    const status = transitionJob(job.status, { kind: 'claim', worker: this.id, atUnixMs, spanId });
+    const status = transitionJob(job.status, {
+      kind: 'claim',
+      worker: this.id,
+      flowVersion,
+      atUnixMs,
+      spanId,
+    });
     try {
       const result = await coord.commit({
         when: [statusGuard(job), { kind: 'exists', key: workerKey(this.id) }], // K1
@@ -403,10 +433,11 @@ export class Member {
   async #complete(claim: Omit<Claim, 'atoms' | 'signals'>): Promise<Claim> {
     const { coord } = this.#parts;
     const { id } = claim.spec;
-    const isFirst = claim.status.attempt === 1;
+    const { control, spec } = claim;
+    const hasAtoms = claim.status.attempt > 1 || spec.forkedFrom || (control?.changes ?? 0) > 0;
     const hasSignals = (claim.control?.signals ?? 0) > 0;
     const [atoms, signals] = await Promise.all([
-      isFirst ? [] : readAtoms(coord, id),
+      hasAtoms ? readAtoms(coord, id, control) : [],
       hasSignals ? readSignals(coord, id) : [],
     ]);
     return { ...claim, atoms, signals };
@@ -417,11 +448,25 @@ export class Member {
     try {
       const ended = await endAttempt(this.#parts, claim, ending);
       this.#letGo(claim);
+      await this.#settle(claim, ended);
       return ended;
     } catch (error) {
       if (error instanceof ClaimLostError) this.#letGo(claim);
       throw error;
     }
+  }
+
+  /** What the end of an attempt means for others, where it may be one. Mostly there is nothing to do. */
+  async #settle(claim: Claim, ended: AttemptEnded): Promise<void> {
+    const isEnd = ended === 'succeeded' || ended === 'failed' || ended === 'cancelled';
+    const { status } = claim;
+    const concerns =
+      status.parentId !== undefined ||
+      this.#withTaskJobs.has(claim) ||
+      claim.atoms.some(({ taskJob }) => taskJob !== undefined);
+    if (!isEnd || !concerns) return;
+    const atUnixMs = this.#parts.clock.nowUnixMs();
+    await settleEnd(this.#parts, transitionJob(status, { kind: 'finish', state: ended, atUnixMs }));
   }
 
   /** This claim is over; another one of the same job isn't. */
@@ -435,20 +480,6 @@ function expelledError(id: WorkerId): SessionLostError {
     `worker ${id} was expelled, so it can claim nothing any more; join under a new id`,
     { ids: { workerId: id } },
   );
-}
-
-function sharesWork(a: WorkerInfo, b: WorkerInfo): boolean {
-  return (
-    a.queues.some((queue) => b.queues.includes(queue)) &&
-    a.flows.some((flow) => b.flows.includes(flow))
-  );
-}
-
-function shuffle<Item>(items: readonly Item[], random: Random): readonly Item[] {
-  return items
-    .map((item) => ({ item, weight: random.next() }))
-    .sort((a, b) => a.weight - b.weight)
-    .map(({ item }) => item);
 }
 
 function joinWatches(watches: readonly Watch[]): Watch {

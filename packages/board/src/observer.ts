@@ -17,6 +17,7 @@ export interface Takeover {
  * commit concerned, must be quick and must not throw. All are optional.
  */
 export interface BoardObserver {
+  /** Not told of task jobs, no more than `finished` is: they are part of the job whose tasks they run. */
   posted?(job: { readonly queue: string; readonly flow: string }): void;
   /** `waitedMs`: from ready to claimed, by wall clocks of two machines. */
   claimed?(job: { readonly queue: string; readonly flow: string; readonly waitedMs: number }): void;
@@ -40,4 +41,14 @@ export interface BoardObserver {
     readonly jobs: number;
     readonly oldestAgeMs: number;
   }): void;
+}
+
+/** Tells the observer of a job that has come to its final state. */
+export function tellFinished(
+  observer: BoardObserver,
+  { queue, flow, postedAtUnixMs, remoteTask }: JobSpec,
+  end: { readonly state: FinalJobState; readonly atUnixMs: number },
+): void {
+  if (remoteTask) return;
+  observer.finished?.({ queue, flow, state: end.state, totalMs: end.atUnixMs - postedAtUnixMs });
 }

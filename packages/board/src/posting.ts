@@ -51,7 +51,7 @@ export async function postJob(parts: PostingParts, job: NewJob): Promise<PostRes
 async function tryPost(parts: PostingParts, spec: JobSpec): Promise<PostResult> {
   for (let tries = 0; tries < MAX_PLACEMENT_TRIES; tries += 1) {
     const isDelayed = (spec.runAtUnixMs ?? 0) > parts.clock.nowUnixMs();
-    const placement = isDelayed ? undefined : await parts.buckets.place(spec, 'posted');
+    const placement = isDelayed ? undefined : await parts.buckets.place({ spec }, 'posted');
     const result = await parts.coord.commit({
       when: postGuards(spec, placement),
       write: postWrites(spec, placement),
@@ -97,7 +97,7 @@ function postWrites(spec: JobSpec, placement: Placement | undefined): readonly W
 }
 
 /** The idempotency key is taken: by the same job, or by another one? */
-async function resolveRepeat(
+export async function resolveRepeat(
   coord: Coord,
   spec: JobSpec,
   idempotencyKey: string,
@@ -132,7 +132,7 @@ function createSpec(parts: PostingParts, job: NewJob): JobSpec {
  * SHA-256 over what the producer asked for. The trace context is left out: a repeated post comes
  * with another one.
  */
-export function digestContent(job: NewJob): string {
+export function digestContent(job: Omit<NewJob, 'trace' | 'idempotencyKey'>): string {
   const { queueMs, attemptMs, totalMs } = job.deadlines;
   const content = JSON.stringify([
     job.flow,

@@ -6,7 +6,7 @@ import { BUCKET_CAPACITY, OPEN_MS, removeEmptyBucket } from './ready-buckets.ts'
 import { takeOverMember } from './takeover.ts';
 import { beforeCommits, newJob, postedId, TestFleet } from './test-fleet.fixture.ts';
 
-const lane = { queue: 'default', flow: 'flow' };
+const lane = { queue: 'default', flowPart: 'flow' };
 
 describe('buckets of the ready index', () => {
   it('a bucket that holds a job is sealed at the most, never removed', async () => {
@@ -67,8 +67,8 @@ describe('buckets of the ready index', () => {
       }),
     );
     const bucketOf = async (flow: string): Promise<string> => {
-      const job = { queue: 'default', flow, priority: LIMITS.priorityDefault };
-      return (await board.parts.buckets.place(job, 'posted')).position.bucket;
+      const spec = { queue: 'default', flow, priority: LIMITS.priorityDefault };
+      return (await board.parts.buckets.place({ spec }, 'posted')).position.bucket;
     };
     void bucketOf('slow'); // Its answer never comes.
     await fleet.clock.advance(OPEN_MS / 2);

@@ -1,8 +1,8 @@
 // The writing side of the ready index: gives a job that becomes ready its place.
 //
 // A range on etcd costs what lies in it, so ready entries live in buckets of bounded size, and
-// `buckets/<queue>/<flow>/<bucket>` lists the buckets. A bucket's name starts with the priority
-// (most urgent first), then the lane (`0` for jobs that come back, `1` for new ones), then the time
+// `buckets/<queue>/<flow>/<bucket>` lists the buckets, with the flow as lane.ts writes it. A bucket's name
+// starts with the priority (most urgent first), then the turn (`0` for jobs that come back, `1` for new ones), then the time
 // it was opened, in the order its process opened them: walking buckets by name is walking jobs by priority, then age.
 //
 // Each process writes into buckets of its own, so that no key is contended. A bucket takes entries
@@ -18,9 +18,10 @@
 //   B3. A bucket's name is unique for ever.
 
 import type { Coord, Guard, Version } from '@holdfast/coord';
-import type { Clock, Random, ReadyPosition } from '@holdfast/core';
+import type { Clock, JobSpec, Random, ReadyPosition } from '@holdfast/core';
 import { createUniqueId, LIMITS, UnavailableError } from '@holdfast/core';
-import { bucketKey, type Lane, readyBucketPrefix } from './keys.ts';
+import { bucketKey, readyBucketPrefix } from './keys.ts';
+import { type JobInLane, type Lane, laneOf } from './lane.ts';
 
 /** Entries a bucket takes. The root of a million, give or take: a deep queue has as many buckets as a bucket has entries. */
 export const BUCKET_CAPACITY = 512;
@@ -35,7 +36,12 @@ const OPEN = new TextEncoder().encode('open');
 const SEALED = new TextEncoder().encode('sealed');
 
 /** `returned` jobs were claimed before (taken over, handed back) and go ahead of `posted` ones. */
-export type ReadyLane = 'returned' | 'posted';
+export type ReadyTurn = 'returned' | 'posted';
+
+/** A job that is to become ready. Its status may be the one before: the lane is the same (lane.ts, V2). */
+export interface JobToPlace extends JobInLane {
+  readonly spec: JobInLane['spec'] & Pick<JobSpec, 'priority'>;
+}
 
 /** A place in the ready index, and the guard that makes it good (B1). */
 export interface Placement {
@@ -50,7 +56,7 @@ interface OpenBucket {
   used: number;
 }
 
-/** The newest bucket of one queue, flow, priority and lane, as far as it has been opened. */
+/** The newest bucket of one lane, priority and turn, as far as it has been opened. */
 interface Slot {
   readonly bucket: Promise<OpenBucket>;
   readonly openedAtMs: number;
@@ -73,12 +79,13 @@ export class ReadyBuckets {
   }
 
   /** A place for one job. The place is used up, whether or not the caller's commit succeeds. */
-  async place(job: Lane & { readonly priority: number }, lane: ReadyLane): Promise<Placement> {
-    const slot = `${bucketKey(job, '')}${bucketClass(job.priority, lane)}`;
+  async place(job: JobToPlace, turn: ReadyTurn): Promise<Placement> {
+    const lane = laneOf(job);
+    const classOfJob = bucketClass(job.spec.priority, turn);
+    const slot = `${bucketKey(lane, '')}${classOfJob}`;
     for (let tries = 0; tries < MAX_PLACEMENT_TRIES; tries += 1) {
       const current = this.#open.get(slot);
-      const bucket = await (current?.bucket ??
-        this.#openBucket(slot, job, bucketClass(job.priority, lane)));
+      const bucket = await (current?.bucket ?? this.#openBucket(slot, lane, classOfJob));
       if (
         bucket.used < BUCKET_CAPACITY &&
         this.#clock.monotonicMs() - bucket.openedAtMs < OPEN_MS
@@ -86,7 +93,7 @@ export class ReadyBuckets {
         bucket.used += 1;
         return {
           position: { bucket: bucket.name, order: this.#nextOrder() },
-          guard: { kind: 'unchanged', key: bucketKey(job, bucket.name), version: bucket.version },
+          guard: { kind: 'unchanged', key: bucketKey(lane, bucket.name), version: bucket.version },
         };
       }
       if (this.#open.get(slot) === current) this.#open.delete(slot);
@@ -203,8 +210,8 @@ const ORDER_TIME_DIGITS = 9;
 
 const CLASS_LENGTH = 2;
 
-function bucketClass(priority: number, lane: ReadyLane): string {
-  return `${LIMITS.priorityMax - priority}${lane === 'returned' ? 0 : 1}`;
+function bucketClass(priority: number, turn: ReadyTurn): string {
+  return `${LIMITS.priorityMax - priority}${turn === 'returned' ? 0 : 1}`;
 }
 
 function isSealed(value: Uint8Array): boolean {

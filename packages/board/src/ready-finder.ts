@@ -7,7 +7,8 @@
 
 import type { Coord } from '@holdfast/coord';
 import type { Clock, JobId } from '@holdfast/core';
-import { bucketsPrefix, idAfterDash, type Lane, lastPart, readyBucketPrefix } from './keys.ts';
+import { bucketsPrefix, idAfterDash, lastPart, readyBucketPrefix } from './keys.ts';
+import type { Lane } from './lane.ts';
 import { BUCKET_CAPACITY, isOutOfUse, removeEmptyBucket } from './ready-buckets.ts';
 
 /** How old the known bucket names may be while they still give jobs, in milliseconds. */
@@ -22,6 +23,12 @@ const BUCKETS_AT_ONCE = 4;
 interface KnownBucket {
   readonly lane: Lane;
   readonly name: string;
+}
+
+/** A job that was ready when it was looked for. */
+export interface FoundJob {
+  readonly id: JobId;
+  readonly lane: Lane;
 }
 
 /** Finds candidates for claims. One for each member; not shared. */
@@ -40,7 +47,7 @@ export class ReadyFinder {
   }
 
   /** Up to about `limit` ready jobs (1 or more), most urgent first. */
-  async find(limit: number): Promise<readonly JobId[]> {
+  async find(limit: number): Promise<readonly FoundJob[]> {
     const age = this.#clock.monotonicMs() - this.#refreshedAtMs;
     const isFresh = age > REFRESH_MS || this.#buckets.length === 0;
     if (isFresh) await this.#refresh(BUCKETS_PER_LANE);
@@ -80,8 +87,8 @@ export class ReadyFinder {
     }
   }
 
-  async #collect(limit: number): Promise<readonly JobId[]> {
-    const found: JobId[] = [];
+  async #collect(limit: number): Promise<readonly FoundJob[]> {
+    const found: FoundJob[] = [];
     const empty: KnownBucket[] = [];
     const known = this.#buckets;
     for (let from = 0; from < known.length && found.length < limit; from += BUCKETS_AT_ONCE) {
@@ -89,7 +96,7 @@ export class ReadyFinder {
       const pages = await Promise.all(buckets.map((bucket) => this.#readHead(bucket, limit)));
       for (const [index, bucket] of buckets.entries()) {
         const ids = pages[index] ?? [];
-        found.push(...ids);
+        found.push(...ids.map((id) => ({ id, lane: bucket.lane })));
         if (ids.length === 0 && isOutOfUse(bucket.name, this.#clock.nowUnixMs()))
           empty.push(bucket);
       }

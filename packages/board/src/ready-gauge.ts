@@ -1,7 +1,8 @@
 // Counts what waits, and clears empty buckets away on the walk.
 import type { BoardParts } from './board-parts.ts';
 import { listPages } from './job-reader.ts';
-import { BUCKETS_PREFIX, type Lane, parseReadyKey, readyBucketPrefix } from './keys.ts';
+import { BUCKETS_PREFIX, parseReadyKey, readyBucketPrefix } from './keys.ts';
+import type { Lane } from './lane.ts';
 import {
   BUCKET_CAPACITY,
   isOutOfUse,
@@ -26,7 +27,7 @@ export async function gaugeReadyJobs(parts: BoardParts): Promise<void> {
   const counts = new Map<string, Count>();
   for await (const entries of listPages(parts.coord, BUCKETS_PREFIX)) {
     for (const entry of entries) {
-      const [, queue = '', flow = '', bucket = ''] = entry.key.split('/');
+      const [, queue = '', flowPart = '', bucket = ''] = entry.key.split('/');
       const count = counts.get(queue) ?? {
         jobs: 0,
         buckets: 0,
@@ -34,7 +35,7 @@ export async function gaugeReadyJobs(parts: BoardParts): Promise<void> {
       };
       counts.set(queue, count);
       if (count.buckets < BUCKETS_COUNTED)
-        await countBucket(parts, { queue, flow }, { bucket, count });
+        await countBucket(parts, { queue, flowPart }, { bucket, count });
     }
   }
   const nowUnixMs = parts.clock.nowUnixMs();

@@ -10,45 +10,36 @@
 //   T3. The commit guards on the job's control being as read: what is asked after that is honoured by
 //       the next look at the job, not overlooked.
 
-import type { Coord, Guard } from '@holdfast/coord';
+import type { Guard } from '@holdfast/coord';
 import {
   assert,
-  type Clock,
   type Failure,
   type JobEvent,
   type JobId,
   type JobSpec,
   type JobStatus,
-  type Logger,
   type ReadyPosition,
   transitionJob,
   type WorkerId,
 } from '@holdfast/core';
+import type { BoardParts } from './board-parts.ts';
 import { removeMember } from './fleet.ts';
 import { controlWrite } from './job-decision.ts';
 import { type JobRecords, readJobs } from './job-reader.ts';
 import { claimsPrefix, lastPart, workerKey } from './keys.ts';
-import type { BoardObserver, Takeover } from './observer.ts';
+import { type BoardObserver, type Takeover, tellFinished } from './observer.ts';
 import { actOnJob, passOver } from './one-by-one.ts';
-import type { ReadyBuckets } from './ready-buckets.ts';
+import { settleEnd } from './parent-end.ts';
 import { statusGuard, transitionWrites } from './transition.ts';
 
 /** Jobs taken over side by side. */
 const TAKEOVER_BATCH = 100;
 
-export interface TakeoverParts {
-  readonly coord: Coord;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly buckets: ReadyBuckets;
-  readonly observer: BoardObserver;
-}
-
 /**
  * Takes over every job of one dead member, and removes the member once nothing is left. Any number
  * of processes may do this at the same time. Returns how many jobs this call took.
  */
-export async function takeOverMember(parts: TakeoverParts, worker: WorkerId): Promise<number> {
+export async function takeOverMember(parts: BoardParts, worker: WorkerId): Promise<number> {
   let taken = 0;
   let after: string | undefined;
   for (;;) {
@@ -70,15 +61,11 @@ export async function takeOverMember(parts: TakeoverParts, worker: WorkerId): Pr
   return taken;
 }
 
-async function takeOverJob(
-  parts: TakeoverParts,
-  job: JobRecords,
-  worker: WorkerId,
-): Promise<boolean> {
+async function takeOverJob(parts: BoardParts, job: JobRecords, worker: WorkerId): Promise<boolean> {
   const { phase } = job.status;
   if (phase.kind !== 'running' || phase.worker !== worker) return false;
   const verdict = judgeLoss(job, parts.clock.nowUnixMs());
-  const placement = verdict ? undefined : await parts.buckets.place(job.spec, 'returned');
+  const placement = verdict ? undefined : await parts.buckets.place(job, 'returned');
   const event = lossEvent(job, {
     atUnixMs: parts.clock.nowUnixMs(),
     verdict,
@@ -98,6 +85,7 @@ async function takeOverJob(
   const result = await parts.coord.commit({ when, write });
   if (result.committed) {
     reportTakeover(parts.observer, job.spec, after);
+    await settleEnd(parts, after);
     return true;
   }
   if (placement && result.failedGuard.key === placement.guard.key)
@@ -196,7 +184,6 @@ function reportTakeover(observer: BoardObserver, spec: JobSpec, after: JobStatus
   };
   observer.takenOver?.(takeover);
   if ('finishedAtUnixMs' in phase) {
-    const totalMs = phase.finishedAtUnixMs - spec.postedAtUnixMs;
-    observer.finished?.({ queue: spec.queue, flow: spec.flow, state: phase.kind, totalMs });
+    tellFinished(observer, spec, { state: phase.kind, atUnixMs: phase.finishedAtUnixMs });
   }
 }

@@ -21,9 +21,13 @@ import {
   VirtualClock,
 } from '@holdfast/core';
 import { Board } from './board.ts';
+import type { Claim } from './claim.ts';
+import type { ServedFlow } from './lane.ts';
 import type { Member } from './member.ts';
 import type { NewJob, PostResult } from './new-job.ts';
 import type { BoardObserver } from './observer.ts';
+import type { NewTaskJob } from './task-jobs.ts';
+import type { WorkerInfo } from './worker-view.ts';
 
 /** A job with defaults; `overrides` say what a test is about. */
 export function newJob(overrides: Partial<NewJob> = {}): NewJob {
@@ -55,6 +59,36 @@ export function successAtom(name: string): AtomRecord {
     executions: 1,
     result: encodeJson({}),
   };
+}
+
+/** A checkpoint of a task whose try has begun. */
+export function runningAtom(name: string, tries = 1): AtomRecord {
+  return { ...pendingAtom(name), state: 'running', tries, executions: tries };
+}
+
+/** A remote task with defaults; `overrides` say what a test is about. */
+export function newTaskJob(overrides: Partial<NewTaskJob> = {}): NewTaskJob {
+  return {
+    intention: 'execute',
+    labels: {},
+    args: encodeJson({}),
+    atom: runningAtom('task'),
+    ...overrides,
+  };
+}
+
+/** How a worker serves the flow of {@link newJob}; any worker may run its remote tasks by default. */
+export function serves(overrides: Partial<ServedFlow> = {}): {
+  readonly served: readonly ServedFlow[];
+} {
+  return { served: [{ flow: 'flow', version: 1, continues: [], remote: [''], ...overrides }] };
+}
+
+/** The next claim; fails the test when there is nothing to claim. */
+export async function claimOne(member: Member): Promise<Claim> {
+  const [claim] = await member.claim({ limit: 1 });
+  if (!claim) throw new Error('nothing to claim');
+  return claim;
 }
 
 export interface TestMember {
@@ -95,7 +129,7 @@ export class TestFleet implements AsyncDisposable {
 
   async joinMember(
     board: Board,
-    options: { readonly queues?: readonly string[]; readonly flows?: readonly string[] } = {},
+    options: Partial<Pick<WorkerInfo, 'queues' | 'flows' | 'served'>> = {},
   ): Promise<TestMember> {
     const { coord } = board.parts;
     const session = await coord.openSession({ ttlMs: 10_000 });
@@ -112,7 +146,7 @@ export class TestFleet implements AsyncDisposable {
       version: '0',
       isDraining: false,
       labels: {},
-      served: [],
+      served: options.served ?? [],
     };
     const member = await board.join(info, session);
     return { member, session, board, die: () => session.close() };

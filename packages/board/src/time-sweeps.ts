@@ -3,33 +3,24 @@
 // committed under its guard, so that any number of processes may sweep at once, and an index entry
 // that is stale, or a clock that is wrong, does no more than an early or a late look.
 
-import type { Entry, Write } from '@holdfast/coord';
-import { isFinal, type JobId, transitionJob } from '@holdfast/core';
+import type { Entry } from '@holdfast/coord';
+import { isFinal, transitionJob } from '@holdfast/core';
 import type { BoardParts } from './board-parts.ts';
-import { type JobRecords, listAll, readJobs } from './job-reader.ts';
+import { type JobRecords, readJobs } from './job-reader.ts';
+import { finishRemovals, removeJob } from './job-removal.ts';
 import {
-  atomsPrefix,
-  controlKey,
   DEADLINE_PREFIX,
   DONE_PREFIX,
   DUE_PREFIX,
   idAfterDash,
-  idempotencyIndexKey,
   indexKeys,
-  lastPart,
-  outcomeKey,
-  REMOVED_PREFIX,
-  removedKey,
-  signalKeysPrefix,
-  signalsPrefix,
-  specKey,
-  statusKey,
   timedBound,
-  timedKey,
   timeOfTimedKey,
   waitingDeadlineUnixMs,
 } from './keys.ts';
+import { tellFinished } from './observer.ts';
 import { actOnJob, passOver } from './one-by-one.ts';
+import { settleEnd } from './parent-end.ts';
 import { deadlineFailure } from './takeover.ts';
 import { statusGuard, transitionWrites } from './transition.ts';
 
@@ -77,7 +68,7 @@ export async function removeFinishedJobs(parts: BoardParts, untilUnixMs: number)
     prefix: DONE_PREFIX,
     untilUnixMs,
     limit: REMOVALS_AT_ONCE,
-    act: (job, entry) => removeJob(parts, job, entry),
+    act: (job, entry) => removeJob(parts, job, entry.key),
   });
 }
 
@@ -125,7 +116,7 @@ async function sweep(parts: BoardParts, options: Sweep): Promise<number> {
 async function promote(parts: BoardParts, job: JobRecords, entry: Entry): Promise<void> {
   // The job may have been given another time since the entry was listed.
   if (!indexKeys(job.spec, job.status).includes(entry.key)) return;
-  const placement = await parts.buckets.place(job.spec, 'posted');
+  const placement = await parts.buckets.place(job, 'posted');
   const after = transitionJob(job.status, {
     kind: 'makeReady',
     atUnixMs: parts.clock.nowUnixMs(),
@@ -160,49 +151,6 @@ async function expire(parts: BoardParts, job: JobRecords): Promise<void> {
     write: transitionWrites(spec, status, after),
   });
   if (!result.committed) return;
-  const { queue, flow, postedAtUnixMs } = spec;
-  parts.observer.finished?.({ queue, flow, state, totalMs: nowUnixMs - postedAtUnixMs });
-}
-
-async function removeJob(parts: BoardParts, job: JobRecords, entry: Entry): Promise<void> {
-  const { phase, id } = job.status;
-  if (!('finishedAtUnixMs' in phase)) return;
-  const isCurrent =
-    entry.key === timedKey(DONE_PREFIX, phase.finishedAtUnixMs + job.spec.retentionMs, id);
-  if (!isCurrent) return;
-  // The job itself goes first, in one commit: one that is revived meanwhile keeps its checkpoints.
-  const mark: Write = { kind: 'put', key: removedKey(id), value: NOTHING };
-  const result = await parts.coord.commit({
-    when: [statusGuard(job)],
-    write: [...recordRemovals(job, entry.key, id), mark],
-  });
-  if (result.committed) await removeDetails(parts, id);
-}
-
-/** Removes checkpoints and signals of a job that is gone, then the mark that says they are to go. */
-async function removeDetails(parts: BoardParts, id: JobId): Promise<void> {
-  const prefixes = [atomsPrefix(id), signalsPrefix(id), signalKeysPrefix(id)];
-  const lists = await Promise.all(prefixes.map((prefix) => listAll(parts.coord, prefix)));
-  const keys = lists.flat().map((entry) => entry.key);
-  keys.push(removedKey(id));
-  const perCommit = parts.coord.limits.maxOpsPerCommit;
-  for (let from = 0; from < keys.length; from += perCommit) {
-    const write = keys.slice(from, from + perCommit).map((key): Write => ({ kind: 'remove', key }));
-    await parts.coord.commit({ when: [], write });
-  }
-}
-
-/** Goes on with removals that a crash cut off. */
-async function finishRemovals(parts: BoardParts): Promise<void> {
-  const page = await parts.coord.list({ prefix: REMOVED_PREFIX, limit: SWEEP_BATCH });
-  for (const entry of page.entries) await removeDetails(parts, lastPart(entry.key) as JobId); // written from a JobId
-}
-
-const NOTHING = new Uint8Array(0);
-
-function recordRemovals(job: JobRecords, doneKey: string, id: JobId): readonly Write[] {
-  const keys = [specKey(id), statusKey(id), outcomeKey(id), controlKey(id), doneKey];
-  if (job.spec.idempotencyKey !== undefined)
-    keys.push(idempotencyIndexKey(job.spec.idempotencyKey));
-  return keys.map((key) => ({ kind: 'remove', key }));
+  tellFinished(parts.observer, spec, { state, atUnixMs: nowUnixMs });
+  await settleEnd(parts, after);
 }

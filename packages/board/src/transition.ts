@@ -1,10 +1,11 @@
 // One transition of a job is one commit: the status, and the difference between the index entries
-// that the old status implied and those that the new one implies (G7).
+// that the old status implied and those that the new one implies (G7). The end of a task job leaves a
+// note for its parent besides (task-ends.ts, N1).
 
 import type { Guard, Version, Write } from '@holdfast/coord';
-import type { JobSpec, JobStatus } from '@holdfast/core';
+import { isFinal, type JobSpec, type JobStatus } from '@holdfast/core';
 import { encodeJobStatus, encodeReadyEntry } from '@holdfast/wire';
-import { indexKeys, READY_PREFIX, statusKey } from './keys.ts';
+import { indexKeys, READY_PREFIX, statusKey, taskEndKey } from './keys.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -34,6 +35,13 @@ export function transitionWrites(
   for (const key of old) if (!now.has(key)) writes.push({ kind: 'remove', key });
   for (const key of now)
     if (!old.has(key)) writes.push({ kind: 'put', key, value: indexValue(key, spec) });
+  if (spec.remoteTask && isFinal(after.phase.kind)) {
+    writes.push({
+      kind: 'put',
+      key: taskEndKey(spec.remoteTask.parentId, spec.id),
+      value: NOTHING,
+    });
+  }
   return writes;
 }
 

@@ -35,6 +35,7 @@ function runMain() {
   const source = join(here, '..', '..', 'src', 'main.ts');
   const isInstalled = here.split(/[\\/]/).includes('node_modules');
   const main = !isInstalled && existsSync(source) ? '../src/main.ts' : '../dist/main.js';
+  process.on('SIGINT', interrupt);
   import(new URL(main, import.meta.url).href)
     .then((module) => module.main(process.argv.slice(2)))
     .then(leave, fail);
@@ -44,6 +45,16 @@ function runMain() {
 function fail(error) {
   process.stderr.write(`holdfast: ${error.stack}\n`);
   leave(70);
+}
+
+/**
+ * Ends a command that doesn't stop by itself when it is interrupted, or has not come to it yet. It
+ * listens for as long as the process lasts: a signal that comes between two listeners would be lost.
+ */
+function interrupt() {
+  if (process.listenerCount('SIGINT') > 1) return;
+  process.stderr.write('holdfast: interrupted\n');
+  leave(130);
 }
 
 /** Ends the process once its output is out: a user's flow may have left timers or sockets open. */

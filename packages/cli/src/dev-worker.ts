@@ -36,12 +36,13 @@ export class DevWorker implements Service {
   /** Serves these flows from now on. Rejects, and changes nothing, when they can't be served. */
   async serve(flows: readonly AnyFlow[]): Promise<void> {
     const { board, coord, clock, logger } = this.#host;
-    const { queues, concurrency, leaseTtl, drainTimeout } = this.#settings;
+    const { queues, label, concurrency, leaseTtl, drainTimeout } = this.#settings;
     const worker = new Worker({
       board,
       coord,
       flows,
       queues,
+      labels: label,
       concurrency,
       name: 'dev',
       leaseTtlMs: leaseTtl,

@@ -86,7 +86,7 @@ function boxLines(
   nodes: readonly DrawnNode[],
   { width, exitsWidth }: { readonly width: number; readonly exitsWidth: number },
 ): readonly string[] {
-  const texts = nodes.map(nodeTexts);
+  const texts = nodes.map(textsOf);
   const nameWidth = Math.max(...texts.map(([name = '']) => name.length));
   const labels = texts.map(([name = '', state]) =>
     state === undefined ? name : `${name.padEnd(nameWidth)}  ${state}`,
@@ -102,6 +102,12 @@ function boxLines(
   );
   const border = `+${'-'.repeat((inner[0]?.length ?? 0) + 2)}+`;
   return [border, ...inner.map((line) => `| ${line} |`), border];
+}
+
+/** Without a group around it, a task has to say by itself that it is done for each item. */
+function textsOf(node: DrawnNode): readonly string[] {
+  const roles = [node.role, node.isOfItem ? 'each item' : ''].filter((role) => role !== '');
+  return nodeTexts({ ...node, role: roles.join(', ') });
 }
 
 function packedWidth(shapes: readonly Shape[]): number {
@@ -167,14 +173,18 @@ function place(shapes: readonly Shape[], nets: readonly NetLines[], width: numbe
 interface Wiring {
   readonly exits: readonly number[];
   readonly entries: readonly number[];
+  /** Those of the entries at which the line ends; elsewhere it goes on. */
+  readonly heads: readonly number[];
   readonly from: number;
   readonly to: number;
 }
 
 function withEntries({ net, exits }: NetLines, shapes: readonly Shape[]): Wiring {
-  const entries = shapes.filter(({ item }) => net.targets.includes(item)).map(({ entry }) => entry);
+  const targets = shapes.filter(({ item }) => net.targets.includes(item));
+  const entries = targets.map(({ entry }) => entry);
+  const heads = targets.filter(({ item }) => item.kind !== 'lane').map(({ entry }) => entry);
   const columns = [...exits, ...entries];
-  return { exits, entries, from: Math.min(...columns), to: Math.max(...columns) };
+  return { exits, entries, heads, from: Math.min(...columns), to: Math.max(...columns) };
 }
 
 /** The lines between two layers: out of the upper one, a row for nets that don't touch, arrows. */
@@ -193,12 +203,12 @@ function drawGap(nets: readonly Wiring[], width: number): readonly string[] {
     const track = rows.get(net) ?? last;
     for (const column of net.exits) for (let row = 0; row < track; row += 1) put(row, column, '|');
     for (const column of net.entries)
-      for (let row = track; row < last; row += 1) put(row, column, '|');
+      for (let row = track; row <= last; row += 1) put(row, column, '|');
   }
   for (const [net, row] of rows) {
     for (const column of [...net.exits, ...net.entries]) put(row, column, '+');
   }
-  for (const { entries } of nets) for (const column of entries) put(last, column, 'v');
+  for (const { heads } of nets) for (const column of heads) put(last, column, 'v');
   return grid.map((line) => line.join(''));
 }
 
@@ -244,7 +254,7 @@ function listLayers(
     .map((items) => items.flatMap(({ nodes }) => nodes).toSorted((a, b) => placeOf(a) - placeOf(b)))
     .flatMap((layer, index) =>
       layer.flatMap((node, place) => {
-        const text = nodeTexts(node).join('  ');
+        const text = textsOf(node).join('  ');
         const number = place === 0 ? `${index + 1}` : '';
         const names = (waitsFor.get(node) ?? []).map(({ from }) => from.name);
         return [

@@ -1,21 +1,22 @@
+import { STATE_PAINT } from './drawn-state.ts';
 import {
   type DrawnEdge,
   type DrawnGroup,
   type DrawnNode,
   type FlowDrawing,
   nodeTexts,
-  STATE_PAINT,
 } from './flow-drawing.ts';
 
 const PLAIN = { fill: '#f4f4f4', line: '#555555' };
 
-/** A drawing in the DOT language, for Graphviz. Ends without a line feed. */
-export function toDot({ flow, title, group, edges }: FlowDrawing): string {
+/** A drawing in the DOT language, for Graphviz, its texts in this font. Ends without a line feed. */
+export function toDot({ flow, title, group, edges }: FlowDrawing, font = 'sans-serif'): string {
+  const fontname = `fontname=${quote(font)}`;
   return [
     `digraph ${quote(flow)} {`,
-    `  graph [label=${quote(title)}, labelloc=t, fontname="sans-serif", fontsize=13, compound=true];`,
-    '  node [shape=box, style="rounded,filled", fontname="sans-serif", fontsize=11, fontcolor="#1b1b1b"];',
-    '  edge [fontname="sans-serif", fontsize=9, color="#555555", fontcolor="#444444"];',
+    `  graph [label=${quote(title)}, labelloc=t, ${fontname}, fontsize=13, compound=true];`,
+    `  node [shape=box, style="rounded,filled", ${fontname}, fontsize=11, fontcolor="#1b1b1b"];`,
+    `  edge [${fontname}, fontsize=9, color="#555555", fontcolor="#444444"];`,
     ...contentOf(group, '  '),
     ...edges.map(edgeLine),
     '}',
@@ -27,7 +28,7 @@ function contentOf(group: DrawnGroup, indent: string): readonly string[] {
     ...group.nodes.map((node) => `${indent}${nodeLine(node)}`),
     ...group.groups.flatMap((inner) => [
       `${indent}subgraph ${quote(`cluster_${inner.id}`)} {`,
-      `${indent}  graph [label=${quote(inner.name)}, style="rounded,dashed", color="#999999", fontsize=10];`,
+      `${indent}  graph [label=${quote(inner.name)}, labeljust=l, style="rounded,dashed", color="#999999", fontsize=10];`,
       ...contentOf(inner, `${indent}  `),
       `${indent}}`,
     ]),
@@ -37,9 +38,9 @@ function contentOf(group: DrawnGroup, indent: string): readonly string[] {
 function nodeLine(node: DrawnNode): string {
   const { name, kind, state } = node;
   if (kind === 'join') return `${quote(name)} [shape=point, width=0.06, class="join"];`;
-  const { fill, line } = state === undefined ? PLAIN : STATE_PAINT[state];
+  const { fill, line } = state === undefined ? PLAIN : STATE_PAINT[state.paint];
   const label = nodeTexts(node).join('\n');
-  const kinds = state === undefined ? 'task' : `task ${state}`;
+  const kinds = state === undefined ? 'task' : `task ${state.paint}`;
   return `${quote(name)} [label=${quote(label)}, fillcolor="${fill}", color="${line}", class="${kinds}"];`;
 }
 

@@ -1,10 +1,10 @@
+import { STATE_PAINT } from './drawn-state.ts';
 import {
   type DrawnEdge,
   type DrawnGroup,
   type DrawnNode,
   type FlowDrawing,
   nodeTexts,
-  STATE_PAINT,
 } from './flow-drawing.ts';
 
 /** A drawing as a Mermaid flowchart. Ends without a line feed. */
@@ -37,7 +37,7 @@ function nodeText(node: DrawnNode): string {
   const { id, kind, state } = node;
   if (kind === 'join') return `${id}((" ")):::join`;
   const text = `${id}["${nodeTexts(node).map(escapeText).join('<br/>')}"]`;
-  return state === undefined ? text : `${text}:::${state}`;
+  return state === undefined ? text : `${text}:::${state.paint}`;
 }
 
 function edgeLine({ from, to, label }: DrawnEdge): string {
@@ -45,10 +45,10 @@ function edgeLine({ from, to, label }: DrawnEdge): string {
 }
 
 function classLines(nodes: readonly DrawnNode[]): readonly string[] {
-  const states = new Set(nodes.flatMap(({ state }) => (state === undefined ? [] : [state])));
-  const lines = [...states].map((state) => {
-    const { fill, line } = STATE_PAINT[state];
-    return `  classDef ${state} fill:${fill},stroke:${line},color:#1b1b1b`;
+  const paints = new Set(nodes.flatMap(({ state }) => (state === undefined ? [] : [state.paint])));
+  const lines = [...paints].map((paint) => {
+    const { fill, line } = STATE_PAINT[paint];
+    return `  classDef ${paint} fill:${fill},stroke:${line},color:#1b1b1b`;
   });
   const hasJoins = nodes.some(({ kind }) => kind === 'join');
   return hasJoins ? [...lines, '  classDef join fill:#555,stroke:#555,font-size:1px'] : lines;

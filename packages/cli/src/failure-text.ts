@@ -21,10 +21,10 @@ export function formatFailures(view: JobViewFields, style: FailureStyle): string
   if (main) blocks.push(formatChain(headingOf(main, view), main, style));
   for (const atom of view.atoms) {
     const { name, failure, revertFailure, state } = atom;
-    // A task that is tried again tells of its last failure in the tree.
-    const hasFailed = failure?.task === name && state !== 'pending' && state !== 'running';
-    if (hasFailed && name !== main?.task) {
-      blocks.push(formatChain(`Failure in task ${name}${triesOf(atom.tries)}`, failure, style));
+    if (failure?.task === name && name !== main?.task) {
+      // One that is tried again has not failed for good.
+      const what = state === 'pending' || state === 'running' ? 'Last failure' : 'Failure';
+      blocks.push(formatChain(`${what} in task ${name}${triesOf(atom.tries)}`, failure, style));
     }
     if (revertFailure) {
       const heading = `Revert failure in task ${name}${triesOf(atom.revertTries)}`;
@@ -44,16 +44,16 @@ function triesOf(tries: number): string {
   return tries > 1 ? ` after ${tries} tries` : '';
 }
 
-/** A failure and its causes, each on a line, then its stack where that is asked for. */
+/** A failure, its stack where that is asked for, and its causes, each on a line of its own. */
 function formatChain(heading: string, failure: Failure, style: FailureStyle): string {
   const { colors, width } = style;
-  const chain = [failure, ...failure.causes].map(({ type, message }, depth) =>
-    wrapText(`${depth === 0 ? '' : 'caused by '}${type}: ${message}`, width),
-  );
+  // The stack is that of the failure, not of a cause.
+  const stack = style.withStacks ? stackLines(failure) : [];
   return [
     colors.red(plainText(heading)),
-    ...chain,
-    ...(style.withStacks ? stackLines(failure).map((line) => colors.dim(`  ${line}`)) : []),
+    wrapText(sayFailure(failure), width),
+    ...stack.map((line) => colors.dim(`  ${line}`)),
+    ...failure.causes.map((cause) => wrapText(`caused by ${sayFailure(cause)}`, width)),
   ].join('\n');
 }
 
@@ -81,7 +81,7 @@ export function formatNonFatal(atoms: readonly AtomRecord[], style: FailureStyle
     { title: 'WHEN' },
     { title: '', isFlexible: true },
   ];
-  const table = formatTable(columns, rows, style);
+  const table = formatTable(columns, rows, { ...style, wraps: true });
   if (!style.withStacks) return table;
   const stacks = atoms.flatMap(({ name, errors }) =>
     errors.map(({ failure }) => formatChain(`Non-fatal error in task ${name}`, failure, style)),

@@ -1,5 +1,16 @@
-import { pendingAtom, type TaskState } from '@holdfast/core';
-import { choose, flow, graph, linear, map, type Task, task, unordered } from '@holdfast/flow';
+import { encodeJson, pendingAtom, type TaskState } from '@holdfast/core';
+import {
+  choose,
+  flow,
+  graph,
+  linear,
+  map,
+  sleep,
+  type Task,
+  task,
+  unordered,
+  waitFor,
+} from '@holdfast/flow';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -40,7 +51,7 @@ describe('ascii', () => {
     +-------+
         |
         +-------+
-        v       v
+        v       |
      +------+   |
      | lint |   |
      | test |   |
@@ -135,6 +146,56 @@ describe('what is more than a task', () => {
     expect(toAscii(drawing, 80)).toContain('| scan-all (map) |');
   });
 
+  test('what follows a map waits for a point that all of its items lead to', () => {
+    const dot = toDot(drawing);
+    expect(dot).toContain('"sum" -> "[all items of scan-all]";');
+    expect(dot).toContain('"[all items of scan-all]" -> "any";');
+    expect(dot).not.toContain('"scan-all" -> "any"');
+    expect(toAscii(drawing, 80)).toMatch(
+      /\| scan \(each item\) \|\n.*\n +v\n.*\n +\| sum \(each item\) \|\n.*\n +v\n +o\n +v\n/,
+    );
+    const last = flow({
+      name: 'last',
+      body: linear('main', list, map('all', { over: 'files', as: 'file', body: scan })),
+    });
+    expect(toDot(createDrawing({ name: 'last', ...last.graph }))).not.toContain('all items');
+  });
+
+  test('of what a map does, a job says how many items are in which state', () => {
+    const done = { ...pendingAtom('scan-all'), state: 'success' as const };
+    const job = jobWith({ list: 'success', 'scan[0]': 'success', 'scan[1]': 'failure' });
+    const textWith = (count: number): string => {
+      const atoms = [...job.atoms, { ...done, result: encodeJson({ count }) }];
+      return toAscii(createDrawing({ name: 'shapes', ...shapes.graph }, { ...job, atoms }), 80);
+    };
+    expect(textWith(4)).toContain('| scan (each item)  1 success, 2 pending, 1 failure |');
+    expect(textWith(4)).toContain('| sum (each item)  4 pending |');
+    expect(textWith(0)).toContain('| sum (each item)  no items |');
+    expect(toMermaid(createDrawing({ name: 'shapes', ...shapes.graph }, job))).toContain(
+      '["scan<br/>1 success, 1 failure"]:::failure',
+    );
+  });
+
+  test('of a wait, a job says what for', () => {
+    const waits = flow({
+      name: 'waits',
+      body: linear('main', waitFor('approval', { event: 'approve' }), sleep('rest', { ms: 1 })),
+    });
+    const atoms = jobWith({ approval: 'running', rest: 'running' }).atoms.map((atom) => ({
+      ...atom,
+      ...(atom.name === 'rest' ? { nextAtUnixMs: Date.UTC(2027, 0, 1, 12) } : {}),
+    }));
+    const drawn = createDrawing({ name: 'waits', ...waits.graph }, { title: 'job 1', atoms });
+    const text = toAscii(drawn, 80);
+    expect(text).toContain('| approval (event)  waiting for signal approve |');
+    expect(text).toContain('| rest (sleep)  sleeping until 2027-01-01T12:00:00Z |');
+    expect(toDot(drawn)).toContain('class="task waiting"');
+    const over = { title: 'job 1', atoms, isOver: true };
+    expect(toAscii(createDrawing({ name: 'waits', ...waits.graph }, over), 80)).toContain(
+      '| approval (event)  interrupted |',
+    );
+  });
+
   test('what a map does for each item stands in a group below it', () => {
     expect(toMermaid(drawing)).toContain(
       'subgraph g3["each item"]\n      t2["scan"]\n      t3["sum"]\n    end',
@@ -202,6 +263,18 @@ describe('dot and svg', () => {
       expect(svg).toContain(`>${text}</text>`);
     }
     expect(svg).toContain('class="node task success"');
+  });
+
+  test('each name fits in its box, in any font that stands in for the one it was laid out with', async () => {
+    const name = 'make-an-index-of-every-picture-that-was-stored';
+    const svg = await toSvg(createDrawing({ name: 'f', nodes: [{ name, path: [] }], edges: [] }));
+    const box = /<path [^>]*d="([^"]*)"/.exec(svg)?.[1] ?? '';
+    const columns = [...box.matchAll(/(-?[\d.]+),/g)].map(([, column]) => Number(column));
+    const width = Math.max(...columns) - Math.min(...columns);
+    // The letters of a monospaced font are 0.6 of its size wide, a little more in the widest.
+    expect(width).toBeGreaterThan(name.length * 11 * 0.602);
+    expect(svg).toMatch(/font-family="[^"]*monospace"/);
+    expect(svg).not.toContain('Courier');
   });
 
   test('nothing in a name is taken for more than a name', async () => {

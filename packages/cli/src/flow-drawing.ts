@@ -1,4 +1,5 @@
-import type { AtomRecord, TaskState } from '@holdfast/core';
+import type { AtomRecord } from '@holdfast/core';
+import { type DrawnState, DrawnStates } from './drawn-state.ts';
 import { plainText } from './table.ts';
 
 /** A flow as it is drawn, whatever the format. */
@@ -22,7 +23,9 @@ export interface DrawnNode {
   /** What it is besides a task, in a word; empty for a plain one. */
   readonly role: string;
   /** How the task stands in the job that is drawn; undefined where the flow alone is. */
-  readonly state: TaskState | undefined;
+  readonly state: DrawnState | undefined;
+  /** True for what a map does for each item. */
+  readonly isOfItem: boolean;
 }
 
 export interface DrawnEdge {
@@ -60,6 +63,7 @@ interface DrawableNode {
   readonly name: string;
   readonly path: readonly string[];
   readonly kind?: string;
+  readonly signal?: string;
   readonly body?: DrawableGraph;
 }
 
@@ -67,12 +71,14 @@ interface DrawableNode {
 export interface DrawnJob {
   readonly title: string;
   readonly atoms: readonly AtomRecord[];
+  /** Default: false. */
+  readonly isOver?: boolean | undefined;
 }
 
 /** The drawing of a flow, or of a job of it. */
 export function createDrawing(flow: DrawableFlow, job?: DrawnJob): FlowDrawing {
   const pen = new Pen(job);
-  const group = pen.drawGraph(flow, { name: flow.name, depth: 1, start: undefined });
+  const { group } = pen.drawGraph(flow, { name: flow.name, depth: 1 });
   return {
     flow: oneLine(flow.name),
     title: oneLine(job?.title ?? `flow ${flow.name}`),
@@ -87,75 +93,101 @@ interface OpenGroup extends DrawnGroup {
   readonly groups: OpenGroup[];
 }
 
+/** Where a graph is drawn. */
+interface Place {
+  readonly name: string;
+  /** Patterns around it, which it stands for. */
+  readonly depth: number;
+  /** Of the body of a map: the map. */
+  readonly map?: DrawnNode;
+}
+
+interface DrawnGraph {
+  readonly group: OpenGroup;
+  /** What nothing else in it waits for. */
+  readonly ends: readonly DrawnNode[];
+}
+
 /** Collects what is drawn. */
 class Pen {
   readonly nodes: DrawnNode[] = [];
   readonly joins: DrawnNode[] = [];
   readonly edges: DrawnEdge[] = [];
-  readonly #states: ReadonlyMap<string, TaskState> | undefined;
+  readonly #states: DrawnStates | undefined;
   #groups = 0;
 
   constructor(job: DrawnJob | undefined) {
-    this.#states = job && new Map(job.atoms.map(({ name, state }) => [name, state]));
+    this.#states = job && new DrawnStates(job.atoms, job.isOver ?? false);
   }
 
-  /**
-   * Draws a graph into a group of its own, which stands for the patterns around it down to `depth`;
-   * what waits for nothing in it waits for `start`.
-   */
-  drawGraph(
-    graph: DrawableGraph,
-    place: {
-      readonly name: string;
-      readonly depth: number;
-      readonly start: DrawnNode | undefined;
-    },
-  ): OpenGroup {
-    const { name, depth, start } = place;
+  /** Draws a graph into a group of its own; what waits for nothing in it waits for its map. */
+  drawGraph(graph: DrawableGraph, place: Place): DrawnGraph {
+    const { name, depth, map } = place;
     const root = this.#openGroup(name);
     const drawn = new Map<string, DrawnNode>();
+    /** What those wait for that wait for a map: a point at which all of its items are done. */
+    const gathers = new Map<string, DrawnNode>();
+    const hasNext = new Set(graph.edges.map(({ from }) => from));
     for (const node of graph.nodes) {
       const group = this.#groupAt(root, node.path.slice(depth));
-      const own = this.#addTask(node, start === undefined);
+      const own = this.#addTask(node, map);
       drawn.set(node.name, own);
       group.nodes.push(own);
-      if (node.body) {
-        const body = { name: 'each item', depth: node.path.length + 1, start: own };
-        group.groups.push(this.drawGraph(node.body, body));
-      }
+      if (!node.body) continue;
+      const body = { name: 'each item', depth: node.path.length + 1, map: own };
+      const { group: inner, ends } = this.drawGraph(node.body, body);
+      group.groups.push(inner);
+      // Nothing follows the last map of a flow, so it needs no such point.
+      if (!hasNext.has(node.name) && !map) continue;
+      const gather = this.#addJoin(`[all items of ${node.name}]`, group);
+      gathers.set(node.name, gather);
+      for (const end of ends) this.#addEdge([end, gather], '');
     }
+    const target = (end: string): DrawnNode => {
+      const join = drawn.get(end) ?? this.#addJoin(end, root);
+      drawn.set(end, join);
+      return join;
+    };
+    const source = (end: string): DrawnNode => gathers.get(end) ?? target(end);
     for (const { from, to, values, label = '' } of graph.edges) {
       const text = [label, values.join(', ')].filter((part) => part !== '').join(': ');
-      const ends = [from, to].map((end) => drawn.get(end) ?? this.#addJoin(end, { drawn, root }));
-      this.#addEdge(ends, text);
+      this.#addEdge([source(from), target(to)], text);
     }
     const waits = new Set(graph.edges.map(({ to }) => to));
-    for (const node of graph.nodes.filter((each) => start && !waits.has(each.name))) {
-      this.#addEdge([start, drawn.get(node.name)], '');
+    for (const node of graph.nodes.filter((each) => map && !waits.has(each.name))) {
+      this.#addEdge([map, drawn.get(node.name)], '');
     }
-    return root;
+    const last = graph.nodes.filter((node) => !hasNext.has(node.name));
+    return { group: root, ends: last.map((node) => source(node.name)) };
   }
 
-  #addTask({ name, kind = '' }: DrawableNode, isOfFlow: boolean): DrawnNode {
-    // A task of a map's body is run for each item, so it has no state of its own.
-    const state = isOfFlow ? this.#states && (this.#states.get(name) ?? 'pending') : undefined;
-    const id = `t${this.nodes.length}`;
-    const role = oneLine(kind);
-    const node: DrawnNode = { id, name: oneLine(name), kind: 'task', role, state };
-    this.nodes.push(node);
-    return node;
+  #addTask(node: DrawableNode, map: DrawnNode | undefined): DrawnNode {
+    const { name, kind = '' } = node;
+    const added: DrawnNode = {
+      id: `t${this.nodes.length}`,
+      name: oneLine(name),
+      kind: 'task',
+      role: oneLine(kind),
+      // A task of a map's body is run for each item, so it has as many states.
+      state: map ? this.#states?.ofItems(node, map.name) : this.#states?.of(node),
+      isOfItem: map !== undefined,
+    };
+    this.nodes.push(added);
+    return added;
   }
 
   /** Edges lead through joins, which are no tasks. */
-  #addJoin(
-    name: string,
-    { drawn, root }: { readonly drawn: Map<string, DrawnNode>; readonly root: OpenGroup },
-  ): DrawnNode {
-    const id = `j${this.joins.length}`;
-    const join: DrawnNode = { id, name: oneLine(name), kind: 'join', role: '', state: undefined };
+  #addJoin(name: string, group: OpenGroup): DrawnNode {
+    const join: DrawnNode = {
+      id: `j${this.joins.length}`,
+      name: oneLine(name),
+      kind: 'join',
+      role: '',
+      state: undefined,
+      isOfItem: false,
+    };
     this.joins.push(join);
-    drawn.set(name, join);
-    root.nodes.push(join);
+    group.nodes.push(join);
     return join;
   }
 
@@ -189,26 +221,6 @@ function oneLine(text: string): string {
 export function nodeTexts({ name, role, state }: DrawnNode): readonly string[] {
   return [
     role === '' ? name : `${name} (${role})`,
-    ...(state === undefined ? [] : [stateText(state)]),
+    ...(state === undefined ? [] : [oneLine(state.text)]),
   ];
 }
-
-/** A task's state as people read it. */
-function stateText(state: TaskState): string {
-  return state === 'revertFailure' ? 'revert failure' : state;
-}
-
-/** The colours of a state: dark text on `fill` is readable, in print and for the colour-blind too. */
-export const STATE_PAINT: Readonly<
-  Record<TaskState, { readonly fill: string; readonly line: string }>
-> = {
-  pending: { fill: '#f4f4f4', line: '#8a8a8a' },
-  ignore: { fill: '#ffffff', line: '#b5b5b5' },
-  running: { fill: '#d3e9ff', line: '#1f6fb8' },
-  success: { fill: '#d9f2dc', line: '#2c7a36' },
-  failure: { fill: '#fbd7d5', line: '#b3261e' },
-  reverting: { fill: '#fff0c9', line: '#96690b' },
-  reverted: { fill: '#fff8e6', line: '#96690b' },
-  revertFailure: { fill: '#f6b8b4', line: '#8c1d18' },
-  retrying: { fill: '#ece0ff', line: '#6a3fb0' },
-};

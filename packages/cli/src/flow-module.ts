@@ -63,9 +63,15 @@ function describeLoadError(error: unknown): string {
   const place = /^(?:file:\/\/)?(\/[^\n]*:\d+)\n/.exec(error.stack ?? '')?.[1];
   // The importing module is ours and says nothing to the user.
   const message = error.message.replace(/ imported from .*$/, '').replaceAll(/\?[\w-]+=\d+/g, '');
-  return place === undefined
-    ? `${error.name}: ${message}`
-    : `${place.replace(/\?[\w-]+=\d+/, '')}: ${error.name}: ${message}`;
+  const text = `${error.name}: ${message}${adviceFor(message)}`;
+  return place === undefined ? text : `${place.replace(/\?[\w-]+=\d+/, '')}: ${text}`;
+}
+
+/** What `npm init` writes into package.json makes Node take a module for something else. */
+function adviceFor(message: string): string {
+  return message.startsWith('Cannot use import statement outside a module')
+    ? '; put "type": "module" into the package.json above it'
+    : '';
 }
 
 function refused(

@@ -1,10 +1,13 @@
 import {
   type AtomRecord,
   type AttemptRecord,
+  type JobChange,
   type JobSignal,
   type JobStatus,
   JSON_CONTENT_TYPE,
   type Payload,
+  type RemoteTask,
+  type TaskChange,
 } from '@holdfast/core';
 import type {
   FlowGraphFields,
@@ -31,6 +34,7 @@ export function jobToJson(view: JobViewFields): Json {
     ...statusToJson(status, spec.postedAtUnixMs),
     waitingReason: view.waitingReason === '' ? undefined : view.waitingReason,
     ...requestsToJson(view),
+    task: spec.remoteTask && remoteTaskToJson(spec.remoteTask),
     input: payloadToJson(spec.input),
     output: view.output && payloadToJson(view.output),
     runAt: time(spec.runAtUnixMs),
@@ -44,7 +48,40 @@ export function jobToJson(view: JobViewFields): Json {
     attemptsDropped: status.attemptsDropped,
     tasks: view.atoms.map(taskToJson),
     signals: view.signals.map(signalToJson),
+    forkedFrom: spec.forkedFrom,
+    changes: view.changes.map(changeToJson),
   };
+}
+
+/** A change by an operator with all that is known of it, as `--json` prints it. */
+export function changeToJson(change: JobChange): Json {
+  return {
+    seq: change.seq,
+    at: time(change.atUnixMs),
+    by: change.by,
+    reason: change.reason,
+    changes: change.changes.map(taskChangeToJson),
+    tasks: change.tasks.map(({ task, before, after, result }) => ({
+      task,
+      before,
+      after,
+      result: result && payloadToJson(result),
+    })),
+    resumed: change.resumed,
+    forkedFrom: change.fork?.jobId,
+    forkedFromTask: change.fork?.fromTask,
+  };
+}
+
+function taskChangeToJson(change: TaskChange): Json {
+  const values = 'values' in change && change.values ? payloadToJson(change.values) : undefined;
+  return { kind: change.kind, task: 'task' in change ? change.task : undefined, values };
+}
+
+/** What a task job runs, and for whom. */
+function remoteTaskToJson(remote: RemoteTask): Json {
+  const { parentId, task, intention, flowVersion, labels } = remote;
+  return { parentId, name: task, intention, flowVersion, labels: { ...labels } };
 }
 
 /** What is wanted of the job, or was when it ended. */
@@ -177,6 +214,7 @@ function taskToJson(atom: AtomRecord): Json {
     nextTryAt: time(atom.nextAtUnixMs),
     attempt: atom.attempt,
     worker: atom.worker,
+    taskJob: atom.taskJob,
     result: atom.result && payloadToJson(atom.result),
     failure: failure(atom.failure),
     revertFailure: failure(atom.revertFailure),

@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import type { TextStyle } from './job-text.ts';
 import { colorJobState } from './state-color.ts';
 import { formatTable, plainText } from './table.ts';
-import { taskTree } from './task-tree.ts';
+import { type TreeRow, taskTree } from './task-tree.ts';
 
 /** Shows a job again and again. */
 export interface JobProgress {
@@ -64,10 +64,10 @@ class LineProgress implements JobProgress {
     const style = this.#options.style();
     this.#tell('state', stateLine(view, style));
     this.#tell('detail', detailLine(view));
-    for (const row of taskTree(view, undefined, style)) {
-      const note = row.note === '' ? '' : `, ${row.note}`;
+    for (const row of taskTree(view, this.#options.flow, style)) {
+      if (row.begun === undefined) continue;
       // Times change without anything happening.
-      this.#tell(`task ${row.name}`, ` ${row.name} ${row.state}${note}`);
+      this.#tell(`task ${row.begun}`, ` ${row.begun} ${[row.state, ...notesOf(row)].join(', ')}`);
     }
   }
 
@@ -97,13 +97,17 @@ function formatProgress(
     ` ${row.name}`,
     row.state,
     row.took,
-    row.note,
+    notesOf(row).join(', '),
   ]);
   const columns = [{ title: '' }, { title: '' }, { title: '' }, { title: '', isFlexible: true }];
   const [, ...table] = formatTable(columns, rows, style).split('\n');
   return [stateLine(view, style), detailLine(view), ...table]
     .filter((line) => line !== '')
     .join('\n');
+}
+
+function notesOf({ note, failure }: TreeRow): readonly string[] {
+  return [note, failure].filter((part) => part !== '');
 }
 
 function stateLine({ status }: JobViewFields, { colors }: TextStyle): string {

@@ -117,6 +117,7 @@ const view: JobViewFields = {
   ],
   waitingReason: '',
   signals: [],
+  changes: [],
 };
 
 const node = { requires: [], provides: [], hasRevert: false };
@@ -139,8 +140,35 @@ const flow: FlowFields = {
 describe('a job for people', () => {
   const text = formatJob(view, flow, style);
 
-  it('fits in 80 columns', () => {
-    for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+  it('fits in 80 columns, but for a text that is longer and is not broken', () => {
+    const lines = text.split('\n').filter((line) => !line.includes('x'.repeat(200)));
+    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+
+  it('prints an input, an output and a payload whole, however long they are', () => {
+    const long = { list: Array.from({ length: 30 }, (_, each) => `item ${each}`), text: 'y' };
+    const signal = { seq: 1, name: 'go', payload: encodeJson(long), atUnixMs: NOW };
+    const whole = formatJob({ ...view, output: encodeJson(long), signals: [signal] }, flow, style);
+    expect(whole).toContain(
+      `Input\n  {\n    "revision": "HEAD",\n    "text": "${'x'.repeat(200)}"\n  }\n`,
+    );
+    const output = whole.slice(whole.indexOf('Output\n') + 'Output\n'.length);
+    expect(JSON.parse(output)).toEqual(long);
+    expect(whole).toMatch(/^ +1 +go +just now\n {8}\{\n {10}"list": \[$/m);
+    expect(whole).not.toContain('…');
+    const short = formatJob(
+      { ...view, spec: { ...spec, input: encodeJson({ a: 1 }) } },
+      flow,
+      style,
+    );
+    expect(short).toMatch(/^input {5}\{"a":1\}$/m);
+  });
+
+  it('tells why an attempt ended in as many lines as that takes', () => {
+    const reason = 'the worker is gone '.repeat(10).trim();
+    const attempts = status.attempts.map((attempt) => ({ ...attempt, reason }));
+    const told = formatJob({ ...view, status: { ...status, attempts } }, flow, style);
+    expect(told.replaceAll(/\n +/g, ' ')).toContain(`lost ${reason} `);
   });
 
   it('says how each attempt ended', () => {
@@ -202,20 +230,41 @@ describe('a job for people', () => {
         revertTries: 2,
         revertFailure: failed('b', 'stuck'),
       }),
-      // It is tried again, and why so is said in the tree.
+      // It is tried again.
       atom('c', { state: 'pending', tries: 1, failure: failed('c', 'no c') }),
     ];
     const others = formatJob({ ...view, atoms }, undefined, style);
     expect(others).toContain('Failure in task a\n  Error: no a\n  caused by RangeError: deep\n');
     expect(others).toContain('Revert failure in task b after 2 tries\n  Error: stuck\n');
-    expect(others).not.toContain('Failure in task c\n');
+    expect(others).toContain('Last failure in task c\n  Error: no c\n');
   });
 
   it('shows stacks where they are asked for', () => {
     const verbose = formatJob(view, flow, { ...style, withStacks: true });
-    expect(verbose).toContain('      at compile (flows.ts:3:1)');
+    // A stack is that of the failure, not of its last cause.
+    expect(verbose).toContain(
+      '  TypeError: x is not a function\n      at compile (flows.ts:3:1)\n  caused by Error: deeper\n',
+    );
     expect(verbose).toContain('Non-fatal error in task fetch\n  Error: a file is missing\n');
     expect(verbose).toContain('      at fetch (flows.ts:1:1)');
+  });
+
+  it('says of a wait what for, also while other tasks run, and never that it was cut off', () => {
+    const waiting: FlowFields = {
+      ...flow,
+      nodes: [
+        { ...node, name: 'approval', path: ['build'], kind: 'event', signal: 'approve' },
+        { ...node, name: 'pause', path: ['build'], kind: 'sleep' },
+      ],
+    };
+    const atoms = [
+      atom('approval', { state: 'running', tries: 1, attempt: 1 }),
+      atom('pause', { state: 'running', tries: 1, attempt: 1, nextAtUnixMs: NOW + 60_000 }),
+    ];
+    const phase = { kind: 'running' as const, worker, claimedAtUnixMs: NOW };
+    const rows = formatJob({ ...view, atoms, status: { ...status, phase } }, waiting, style);
+    expect(rows).toMatch(/^approval +waiting .*for signal approve$/m);
+    expect(rows).toMatch(/^pause +waiting .*goes on in 1m$/m);
   });
 
   it('says how far a task has come, and when it is tried again', () => {
@@ -233,6 +282,17 @@ describe('a job for people', () => {
     expect(rows).toMatch(/^a +running .*25%, cloning$/m);
     expect(rows).toMatch(/^b +failure .*got to 50%$/m);
     expect(rows).toMatch(/^c +pending .*next try in 5s$/m);
+  });
+
+  it('says what an earlier version of the flow has done', () => {
+    const atoms = [
+      atom('old', { state: 'success', attempt: 1, flowVersion: 1 }),
+      atom('new', { state: 'success', attempt: 2, flowVersion: 3 }),
+    ];
+    const rows = formatJob({ ...view, atoms, status: { ...status, flowVersion: 3 } }, flow, style);
+    expect(rows).toMatch(/^old +success .*of version 1$/m);
+    expect(rows).toMatch(/^new +success *$/m);
+    expect(rows).not.toMatch(/pending .*of version/);
   });
 
   it('says why it waits', () => {
@@ -264,7 +324,14 @@ describe('a job for people', () => {
       tries: 1,
       startedAtUnixMs: (attempt?.endedAtUnixMs ?? 0) - 2000,
     };
-    const view: JobViewFields = { spec, status, atoms: [cutOff], waitingReason: '', signals: [] };
+    const view: JobViewFields = {
+      spec,
+      status,
+      atoms: [cutOff],
+      waitingReason: '',
+      signals: [],
+      changes: [],
+    };
     expect(formatJob(view, undefined, style)).toMatch(/compile +interrupted +2\.0s/);
   });
 

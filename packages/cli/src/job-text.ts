@@ -1,12 +1,16 @@
-import { type AttemptRecord, type JobStatus, LIMITS } from '@holdfast/core';
+import { type AttemptRecord, type JobStatus, LIMITS, type Payload } from '@holdfast/core';
 import type { FlowFields, JobViewFields, JobWish } from '@holdfast/wire';
+import { formatChanges } from './change-text.ts';
 import { formatAge, formatDuration, formatElapsed } from './duration.ts';
 import { formatFailures, formatNonFatal } from './failure-text.ts';
 import { payloadToJson } from './job-json.ts';
+import { formatSignals } from './signal-text.ts';
 import { colorJobState } from './state-color.ts';
 import { formatTable, plainText } from './table.ts';
-import { taskTree } from './task-tree.ts';
+import { describeRemoteTask, taskJobOf, type ViewedJob } from './task-jobs.ts';
+import { type TreeRow, taskTree } from './task-tree.ts';
 import type { Colors } from './terminal.ts';
+import { formatValue, hang } from './value-text.ts';
 
 /** How a job is printed. */
 export interface TextStyle {
@@ -21,19 +25,17 @@ export interface TextStyle {
 const LABEL_WIDTH = 10;
 
 /** A job with all that is known of it, for people. Ends without a line feed. */
-export function formatJob(
-  view: JobViewFields,
-  flow: FlowFields | undefined,
-  style: TextStyle,
-): string {
+export function formatJob(view: ViewedJob, flow: FlowFields | undefined, style: TextStyle): string {
   return [
     formatSummary(view, style),
+    formatInput(view, style),
     formatAttempts(view.status, style),
     formatTasks(view, flow, style),
-    formatSignals(view, style),
+    formatSignals(view.signals, style),
+    formatChanges(view.changes, style),
     formatNonFatal(view.atoms, style),
     formatFailures(view, style),
-    view.output ? formatOutput(view.output, style) : '',
+    view.output ? formatSection('Output', view.output, style) : '',
   ]
     .filter((part) => part !== '')
     .join('\n\n');
@@ -45,20 +47,22 @@ function formatSummary(view: JobViewFields, style: TextStyle): string {
   const labels = Object.entries(spec.labels).map(([key, value]) => `${key}=${value}`);
   const lines: (readonly [string, string])[] = [
     ['job', colors.bold(status.id)],
-    ['state', `${colorJobState(status.phase.kind, colors)}${describePhase(status, nowUnixMs)}`],
+    ['state', `${colorJobState(status.phase.kind, colors)}${describePhase(view, nowUnixMs)}`],
     ['waits', wrap(plainText(view.waitingReason), style)],
     ['asked', wrap(describeRequest(view, nowUnixMs), style)],
     ['flow', status.flow],
+    ['task', spec.remoteTask ? describeRemoteTask(spec.remoteTask) : ''],
     ['queue', `${status.queue}, priority ${status.priority}`],
+    ['forked', spec.forkedFrom === undefined ? '' : `from ${spec.forkedFrom}`],
     ['posted', formatAge(spec.postedAtUnixMs, nowUnixMs)],
     ['limits', describeLimits(view)],
-    ['labels', cut(plainText(labels.join(' ')), style)],
-    ['key', cut(plainText(spec.idempotencyKey ?? ''), style)],
+    ['labels', wrap(plainText(labels.join(' ')), style)],
+    ['key', wrap(plainText(spec.idempotencyKey ?? ''), style)],
     [
       'revived',
       status.revivals === 0 ? '' : status.revivals === 1 ? 'once' : `${status.revivals} times`,
     ],
-    ['input', cut(JSON.stringify(payloadToJson(spec.input)), style)],
+    ['input', shortInput(view, style) ?? ''],
   ];
   return lines
     .filter(([, text]) => text !== '')
@@ -66,8 +70,20 @@ function formatSummary(view: JobViewFields, style: TextStyle): string {
     .join('\n');
 }
 
+/** The input, where it fits on a line of the summary. */
+function shortInput({ spec }: JobViewFields, { width }: TextStyle): string | undefined {
+  const text = formatValue(payloadToJson(spec.input), width - LABEL_WIDTH);
+  return text.includes('\n') || text.length > width - LABEL_WIDTH ? undefined : text;
+}
+
+/** An input that is too long for the summary, under a heading of its own. */
+function formatInput(view: JobViewFields, style: TextStyle): string {
+  if (shortInput(view, style) !== undefined) return '';
+  return formatSection('Input', view.spec.input, style);
+}
+
 /** What follows the name of the state. */
-function describePhase(status: JobStatus, nowUnixMs: number): string {
+function describePhase({ status, atoms }: JobViewFields, nowUnixMs: number): string {
   const { phase } = status;
   switch (phase.kind) {
     case 'scheduled':
@@ -76,10 +92,13 @@ function describePhase(status: JobStatus, nowUnixMs: number): string {
       return ` for ${formatElapsed(nowUnixMs - phase.readyAtUnixMs)}`;
     case 'running':
       return ` for ${formatElapsed(nowUnixMs - phase.claimedAtUnixMs)} on ${phase.worker}`;
-    case 'waiting':
+    case 'waiting': {
+      const runsElsewhere = atoms.some((atom) => taskJobOf(atom, status) !== undefined);
+      const what = runsElsewhere ? 'tasks that run elsewhere' : 'a signal';
       return phase.untilUnixMs === undefined
-        ? ' for a signal'
-        : ` for a signal, or for its time to be over ${formatAge(phase.untilUnixMs, nowUnixMs)}`;
+        ? ` for ${what}`
+        : ` for ${what}, or for its time to be over ${formatAge(phase.untilUnixMs, nowUnixMs)}`;
+    }
     case 'suspended': {
       const since = ` ${formatAge(phase.suspendedAtUnixMs, nowUnixMs)}`;
       return phase.runAtUnixMs === undefined
@@ -110,31 +129,6 @@ function describeRequest({ control }: JobViewFields, nowUnixMs: number): string 
   return `${WISHES[wish]},${when}${reason === '' ? '' : `: ${plainText(reason)}`}`;
 }
 
-/** Signals shown; `--json` has all. */
-const SIGNALS_SHOWN = 20;
-
-function formatSignals({ signals }: JobViewFields, style: TextStyle): string {
-  if (signals.length === 0) return '';
-  const columns = [
-    { title: 'SIGNAL', align: 'right' as const },
-    { title: 'NAME' },
-    { title: 'RECEIVED' },
-    { title: 'PAYLOAD', isFlexible: true },
-  ];
-  const shown = signals.slice(-SIGNALS_SHOWN);
-  const rows = shown.map((signal) => [
-    `${signal.seq}`,
-    signal.name,
-    formatAge(signal.atUnixMs, style.nowUnixMs),
-    cut(JSON.stringify(payloadToJson(signal.payload)), style),
-  ]);
-  const dropped = signals.length - shown.length;
-  const [head = '', ...lines] = formatTable(columns, rows, style).split('\n');
-  return [head, ...(dropped === 0 ? [] : [`(${dropped} older signals not listed)`]), ...lines].join(
-    '\n',
-  );
-}
-
 function describeLimits({ spec, status }: JobViewFields): string {
   const { queueMs, attemptMs, totalMs } = spec.deadlines;
   const lost = status.lostAttempts === 0 ? '' : ` (${status.lostAttempts} so far)`;
@@ -151,7 +145,7 @@ function formatAttempts(status: JobStatus, style: TextStyle): string {
   if (status.attempts.length === 0) return '';
   const columns = [
     { title: 'ATTEMPT', align: 'right' as const },
-    { title: 'WORKER', isFlexible: true },
+    { title: 'WORKER' },
     { title: 'STARTED' },
     { title: 'TOOK', align: 'right' as const },
     { title: 'ENDED' },
@@ -176,10 +170,21 @@ function formatAttempts(status: JobStatus, style: TextStyle): string {
 /** Why an attempt ended as it did, on a line of its own: reasons are sentences. */
 function reasonOf(attempt: AttemptRecord | undefined, style: TextStyle): readonly string[] {
   const reason = attempt?.reason ?? '';
-  return reason === '' ? [] : [style.colors.dim(`         ${cut(plainText(reason), style)}`)];
+  if (reason === '') return [];
+  return [style.colors.dim(`         ${wrap(plainText(reason), style, 9)}`)];
 }
 
-function formatTasks(view: JobViewFields, flow: FlowFields | undefined, style: TextStyle): string {
+/** A failure is told in full further down, so that here it may be cut. */
+const FAILURE_IN_ROW_MAX = 60;
+
+function noteOf({ note, failure }: TreeRow): string {
+  const [line = ''] = failure.split('\n');
+  const isWhole = line === failure && line.length <= FAILURE_IN_ROW_MAX;
+  const short = isWhole ? failure : `${line.slice(0, FAILURE_IN_ROW_MAX - 1)}…`;
+  return [note, short].filter((part) => part !== '').join(', ');
+}
+
+function formatTasks(view: ViewedJob, flow: FlowFields | undefined, style: TextStyle): string {
   const rows = taskTree(view, flow, style);
   if (rows.length === 0) return '';
   const columns = [
@@ -191,30 +196,24 @@ function formatTasks(view: JobViewFields, flow: FlowFields | undefined, style: T
   ];
   return formatTable(
     columns,
-    rows.map((row) => [row.name, row.state, row.took, row.tries, row.note]),
-    style,
+    rows.map((row) => [row.name, row.state, row.took, row.tries, noteOf(row)]),
+    { ...style, wraps: true },
   );
 }
 
-function formatOutput(output: NonNullable<JobViewFields['output']>, style: TextStyle): string {
-  return `${style.colors.bold('Output')}\n  ${cut(JSON.stringify(payloadToJson(output)), style)}`;
+/** A whole value under its heading. */
+function formatSection(title: string, payload: Payload, { colors, width }: TextStyle): string {
+  return `${colors.bold(title)}\n  ${hang(formatValue(payloadToJson(payload), width - 2), 2)}`;
 }
 
 /** A sentence over as many lines as it takes, each as far in as the first. */
-function wrap(text: string, { width }: TextStyle): string {
-  const room = width - LABEL_WIDTH;
+function wrap(text: string, { width }: TextStyle, indent: number = LABEL_WIDTH): string {
+  const room = width - indent;
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {
     const last = lines.at(-1);
     if (last === undefined || last.length + 1 + word.length > room) lines.push(word);
     else lines[lines.length - 1] = `${last} ${word}`;
   }
-  return lines.join(`\n${' '.repeat(LABEL_WIDTH)}`);
-}
-
-/** One line of what may be long; `--json` has the whole. */
-function cut(text: string, { width }: TextStyle): string {
-  const line = text.replaceAll(/\s*\n\s*/g, ' ');
-  const room = width - LABEL_WIDTH;
-  return line.length <= room ? line : `${line.slice(0, room - 1)}…`;
+  return lines.join(`\n${' '.repeat(indent)}`);
 }

@@ -1,3 +1,4 @@
+import { labelsText } from '@holdfast/core';
 import type { FlowViewFields, JobSummaryFields, WorkerViewFields } from '@holdfast/wire';
 import { formatAge } from './duration.ts';
 import type { TextStyle } from './job-text.ts';
@@ -37,7 +38,7 @@ const WORKER_COLUMNS: readonly Column[] = [
   { title: 'UP' },
 ];
 
-/** Workers, one in a line. */
+/** Workers, one in a line; what labels one has stands below it, because a line has no room for them. */
 export function formatWorkers(workers: readonly WorkerViewFields[], style: TextStyle): string {
   const rows = workers.map(({ info, claims, isLive }) => [
     info.id,
@@ -47,8 +48,32 @@ export function formatWorkers(workers: readonly WorkerViewFields[], style: TextS
     info.flows.join(' '),
     formatAge(info.startedAtUnixMs, style.nowUnixMs).replace(/ ago$/, ''),
   ]);
-  return formatTable(WORKER_COLUMNS, rows, style);
+  const [head = '', ...lines] = formatTable(WORKER_COLUMNS, rows, style).split('\n');
+  return [
+    head,
+    ...lines.flatMap((line, index) => [line, ...labelLines(workers[index]?.info.labels, style)]),
+  ].join('\n');
 }
+
+/** The labels of one worker, over as many lines as they take. */
+function labelLines(
+  labels: Readonly<Record<string, string>> | undefined,
+  { width, colors }: TextStyle,
+): readonly string[] {
+  const lines: string[] = [];
+  for (const text of labelsText(labels ?? {})
+    .split(',')
+    .filter(Boolean)) {
+    const label = plainText(text);
+    const last = lines.at(-1);
+    const fits = last !== undefined && LABELS_INDENT.length + last.length + label.length < width;
+    if (fits) lines[lines.length - 1] = `${last} ${label}`;
+    else lines.push(label);
+  }
+  return lines.map((line) => colors.dim(`${LABELS_INDENT}${line}`));
+}
+
+const LABELS_INDENT = '  ';
 
 function workerState(isDraining: boolean, isLive: boolean, { colors }: TextStyle): string {
   if (!isLive) return colors.red('gone');

@@ -90,6 +90,7 @@ export class LocalJob {
       output: this.#output,
       waitingReason: this.#waitingReason(),
       signals: [],
+      changes: [],
     };
   }
 
@@ -101,7 +102,12 @@ export class LocalJob {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     while (!signal.aborted) {
-      this.#happen({ kind: 'claim', worker: this.#worker, atUnixMs: clock.nowUnixMs() });
+      this.#happen({
+        kind: 'claim',
+        worker: this.#worker,
+        flowVersion: this.#parts.flow.version,
+        atUnixMs: clock.nowUnixMs(),
+      });
       this.#end(await this.#runAttempt(signal));
       const { phase } = this.#status;
       if (isFinal(phase.kind)) return;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   collectLabel,
+  collectWorkerLabel,
   parseAddress,
   parseInteger,
   parseJobStates,
@@ -52,6 +53,17 @@ describe('labels', () => {
 
   it('are refused when one is given twice', () => {
     expect(() => collectLabel('a=2', '--label', { a: '1' })).toThrow('only once');
+  });
+});
+
+describe('labels of a worker', () => {
+  it('are collected, and have names as values', () => {
+    const one = collectWorkerLabel('gpu=a100', '--label', {});
+    expect(collectWorkerLabel('zone=east', '--label', one)).toEqual({ gpu: 'a100', zone: 'east' });
+  });
+
+  it.each(['gpu', 'gpu=', 'gpu=a b', '=a100', 'gpu=a,b'])('%s is refused', (text) => {
+    expect(() => collectWorkerLabel(text, '--label', {})).toThrow(/^--label/);
   });
 });
 

@@ -1,6 +1,13 @@
 // Reads the values of options. Each function takes the text that was given and the name of the option,
 // and throws an InvalidArgumentError that names the option, the value and what is allowed.
-import { InvalidArgumentError, isName, type JobState, NAME_RULE } from '@holdfast/core';
+import {
+  InvalidArgumentError,
+  isName,
+  type JobState,
+  NAME_RULE,
+  parseWorkerLabels,
+  type WorkerLabels,
+} from '@holdfast/core';
 
 /** A whole number in a range. */
 export function parseInteger(
@@ -49,6 +56,15 @@ export function collectLabel(
     throw new InvalidArgumentError(field, { value: text, allowed: 'each name only once' });
   }
   return { ...labels, [name]: text.slice(cut + 1) };
+}
+
+/** One `name=value` more that a worker says of itself; the value is a name too. */
+export function collectWorkerLabel(
+  text: string,
+  field: string,
+  labels: WorkerLabels,
+): WorkerLabels {
+  return parseWorkerLabels(collectLabel(text, field, labels), field);
 }
 
 /** Names separated by commas. */

@@ -1,12 +1,15 @@
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
+import { addRetryCommand, addSetCommand, addSkipCommand } from './commands/change.ts';
 import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addDrainCommand, addFlowsCommand, addWorkersCommand } from './commands/fleet.ts';
 import { addFlowCommand } from './commands/flow.ts';
+import { addForkCommand } from './commands/fork.ts';
 import { addCancelCommand, addJobCommand, addReviveCommand } from './commands/job.ts';
 import { addJobsCommand } from './commands/jobs.ts';
 import { addPostCommand } from './commands/post.ts';
+import { addResolveCommand, addRevertCommand } from './commands/revert.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServerCommand } from './commands/server.ts';
 import { addSignalCommand } from './commands/signal.ts';
@@ -45,7 +48,11 @@ export function createProgram(context: CommandContext): Command {
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
     })
-    .configureHelp({ styleTitle: (title) => terminal.colors.bold(title) })
+    .configureHelp({
+      styleTitle: (title) => terminal.colors.bold(title),
+      subcommandTerm,
+      minWidthToWrap: HELP_COLUMN_MIN,
+    })
     .helpCommand(false)
     .exitOverride()
     .addHelpText('after', EPILOGUE);
@@ -64,6 +71,13 @@ export function createProgram(context: CommandContext): Command {
   addResumeCommand(program, context);
   addCancelCommand(program, context);
   addReviveCommand(program, context);
+  program.commandsGroup('Stopped jobs:');
+  addRetryCommand(program, context);
+  addSetCommand(program, context);
+  addSkipCommand(program, context);
+  addRevertCommand(program, context);
+  addResolveCommand(program, context);
+  addForkCommand(program, context);
   program.commandsGroup('Fleet:');
   addFlowsCommand(program, context);
   addFlowCommand(program, context);
@@ -73,7 +87,21 @@ export function createProgram(context: CommandContext): Command {
   return program;
 }
 
+/** A description is broken into lines even where it has so few columns, beside a long option. */
+const HELP_COLUMN_MIN = 20;
+
+/** A command with its arguments; that it has options goes without saying. */
+function subcommandTerm(command: Command): string {
+  const words = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...words].join(' ');
+}
+
 /** Commander puts its "Did you mean" on a line of its own. */
 function oneLine(text: string): string {
-  return text.trim().replaceAll(/\s*\n\s*/g, ' ');
+  const line = text.trim().replaceAll(/\s*\n\s*/g, ' ');
+  const isLost = line.startsWith('unknown command') && !line.includes('Did you mean');
+  return isLost ? `${line}; holdfast --help lists them all` : line;
 }

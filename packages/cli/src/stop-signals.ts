@@ -51,3 +51,20 @@ export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>
     release();
   }
 }
+
+/** What `work` resolves to; undefined as soon as `signal` aborts, whatever becomes of the work then. */
+export async function unlessAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  const over = Promise.withResolvers<undefined>();
+  const stop = (): void => over.resolve(undefined);
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  try {
+    // The race takes the work's rejection too; one after the abort concerns nobody any more.
+    return await Promise.race([work, over.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

@@ -17,6 +17,8 @@ export interface TableStyle {
   /** Characters in a line. */
   readonly width: number;
   readonly colors: Colors;
+  /** A flexible column goes over several lines where it has to, and is never cut. Default: false. */
+  readonly wraps?: boolean | undefined;
 }
 
 const GAP = 2;
@@ -43,6 +45,7 @@ export function formatTable(
     colWidths: widths.map((width) => width + GAP),
     style: { 'padding-left': 0, 'padding-right': GAP, head: [], border: [], compact: true },
     truncate: '…',
+    wordWrap: style.wraps ?? false,
   });
   for (const row of rows) table.push(row.map(printable));
   return table

@@ -1,8 +1,9 @@
-import { type AtomRecord, type JobStatus, pendingAtom } from '@holdfast/core';
-import type { FlowFields, FlowGraphFields, JobViewFields } from '@holdfast/wire';
+import { type AtomRecord, isFinal, type JobId, type JobStatus, pendingAtom } from '@holdfast/core';
+import type { FlowFields, FlowGraphFields, FlowNodeFields } from '@holdfast/wire';
 import { formatAge, formatElapsed } from './duration.ts';
 import { colorTaskState } from './state-color.ts';
 import { plainText } from './table.ts';
+import { describeTaskJob, type TaskJobs, taskJobOf, type ViewedJob } from './task-jobs.ts';
 import type { Colors } from './terminal.ts';
 
 interface TreeNode {
@@ -11,15 +12,21 @@ interface TreeNode {
   atom?: AtomRecord | undefined;
   readonly isPattern: boolean;
   readonly children: TreeNode[];
+  /** A task that does nothing but wait, and for what: a pause says by itself until when. */
+  waitsFor?: string | undefined;
 }
 
 /** One row of the tree: the name with its branches drawn, and what there is to tell of the task. */
 export interface TreeRow {
+  /** The task that has begun; undefined for one that has not, and for a pattern. */
+  readonly begun: string | undefined;
   readonly name: string;
   readonly state: string;
   readonly took: string;
   readonly tries: string;
   readonly note: string;
+  /** Type and message of its last failure; empty when it has none. */
+  readonly failure: string;
 }
 
 /**
@@ -28,37 +35,59 @@ export interface TreeRow {
  * known (or no longer has the task), the task stands at the root.
  */
 export function taskTree(
-  { atoms, status }: Pick<JobViewFields, 'atoms' | 'status'>,
+  { atoms, status, taskJobs }: Pick<ViewedJob, 'atoms' | 'status' | 'taskJobs'>,
   flow: FlowFields | undefined,
   style: { readonly colors: Colors; readonly nowUnixMs: number },
 ): readonly TreeRow[] {
-  const options = { ...style, status };
+  const options = { ...style, status, taskJobs, begun: new Set(atoms.map(({ name }) => name)) };
   const root: TreeNode = { label: '', isPattern: true, children: [] };
   const rest = new Map(atoms.map((atom) => [atom.name, atom]));
   const maps = new Map<string, TreeNode>();
+  const waits = new Map<string, string | undefined>();
   for (const node of flow?.nodes ?? []) {
     // The outermost pattern is the flow itself, which the heading names.
     const parent = node.path.slice(1).reduce(childOf, root);
     const atom = rest.get(node.name) ?? pendingAtom(node.name);
     rest.delete(node.name);
     const child = addAtom(parent, atom);
+    child.waitsFor = waitOf(node);
+    for (const inner of node.body ? waitsIn(node.body) : []) waits.set(...inner);
     for (const name of node.body ? namesIn(node.body) : []) maps.set(name, child);
   }
   const places = new Map([...maps.keys()].map((name, place) => [name, place]));
   const placeOf = ({ name }: AtomRecord): number => places.get(taskOf(name)) ?? 0;
   const others = [...rest.values()].toSorted(
-    (a, b) => compareItems(a.name, b.name) || placeOf(a) - placeOf(b),
+    (a, b) => compareItems(a.name, b.name) || placeOf(a) - placeOf(b) || startOf(a) - startOf(b),
   );
   for (const atom of others) {
     const parent = maps.get(taskOf(atom.name)) ?? root;
-    addAtom(parent, atom);
+    addAtom(parent, atom).waitsFor = waits.get(taskOf(atom.name));
   }
   return root.children.flatMap((child) => rowsOf(child, { ...options, first: '', other: '' }));
+}
+
+/** Steps that no graph tells of stand in the order in which they began. */
+function startOf({ startedAtUnixMs }: AtomRecord): number {
+  return startedAtUnixMs ?? Number.MAX_SAFE_INTEGER;
 }
 
 /** The tasks that a map has for each item, those of maps within it too. */
 function namesIn({ nodes }: FlowGraphFields): readonly string[] {
   return nodes.flatMap(({ name, body }) => [name, ...(body ? namesIn(body) : [])]);
+}
+
+/** What a wait waits for; empty for a pause, undefined for a task that does something. */
+function waitOf({ kind, signal }: FlowNodeFields): string | undefined {
+  if (kind === 'event') return signal === undefined ? '' : `for signal ${signal}`;
+  return kind === 'sleep' ? '' : undefined;
+}
+
+/** The waits that a map has for each item. */
+function waitsIn({ nodes }: FlowGraphFields): readonly (readonly [string, string | undefined])[] {
+  return nodes.flatMap((node) => [
+    [node.name, waitOf(node)] as const,
+    ...(node.body ? waitsIn(node.body) : []),
+  ]);
 }
 
 /** `scan` of `scan[3]`, which is the task for one item of a map. */
@@ -94,16 +123,24 @@ interface RowOptions {
   readonly colors: Colors;
   readonly nowUnixMs: number;
   readonly status: JobStatus;
+  readonly taskJobs: TaskJobs | undefined;
+  readonly begun: ReadonlySet<string>;
   /** What stands before the node's own name, and before those of its children. */
   readonly first: string;
   readonly other: string;
 }
 
+const NOTHING_TO_TELL = { state: '', took: '', tries: '', note: '', failure: '' };
+
 function rowsOf(node: TreeNode, options: RowOptions): TreeRow[] {
   const { first, other } = options;
   const own = node.atom
-    ? { name: first + node.label, ...describeTask(node.atom, options) }
-    : { name: first + options.colors.dim(node.label), state: '', took: '', tries: '', note: '' };
+    ? {
+        name: first + node.label,
+        begun: options.begun.has(node.atom.name) ? node.atom.name : undefined,
+        ...describeTask(node.atom, node.waitsFor, options),
+      }
+    : { name: first + options.colors.dim(node.label), begun: undefined, ...NOTHING_TO_TELL };
   const children = node.children.flatMap((child, index) => {
     const isLast = index === node.children.length - 1;
     return rowsOf(child, {
@@ -115,22 +152,43 @@ function rowsOf(node: TreeNode, options: RowOptions): TreeRow[] {
   return [own, ...children];
 }
 
-function describeTask(atom: AtomRecord, options: RowOptions): Omit<TreeRow, 'name'> {
-  const { colors, nowUnixMs, status } = options;
-  const cutOffAtUnixMs = cutOffAt(atom, status);
+function describeTask(
+  atom: AtomRecord,
+  waitsFor: string | undefined,
+  options: RowOptions,
+): Omit<TreeRow, 'name' | 'begun'> {
+  const { colors, nowUnixMs, status, taskJobs } = options;
+  const taskJob = taskJobOf(atom, status);
+  const isInWait =
+    waitsFor !== undefined && atom.state === 'running' && !isFinal(status.phase.kind);
+  // A wait lasts from one attempt to the next.
+  const cutOffAtUnixMs = isInWait ? undefined : cutOffAt(atom, status);
   const isInterrupted = cutOffAtUnixMs !== undefined;
   const interrupted = atom.state === 'running' ? 'interrupted' : 'revert interrupted';
   const state = isInterrupted
     ? colors.yellow(interrupted)
-    : isWaiting(atom, status)
+    : isInWait || (taskJob ? isQueued(taskJob, taskJobs) : isWaiting(atom, status))
       ? colors.yellow('waiting')
       : colorTaskState(atom.state, colors);
   return {
     state,
     took: elapsedOf(atom, cutOffAtUnixMs ?? nowUnixMs),
     tries: atom.tries === 0 ? '' : `${atom.tries}`,
-    note: noteOf(atom, { nowUnixMs, isGoingOn: GOING_ON.has(status.phase.kind) }),
+    note: [
+      ...(isInWait && waitsFor !== '' ? [waitsFor] : []),
+      ...(taskJob ? [describeTaskJob(taskJob, taskJobs)] : []),
+      noteOf(atom, { nowUnixMs, isGoingOn: GOING_ON.has(status.phase.kind) }),
+      ...(isOfEarlierVersion(atom, status) ? [`of version ${atom.flowVersion}`] : []),
+    ]
+      .filter((part) => part !== '')
+      .join(', '),
+    failure: failureOf(atom),
   };
+}
+
+/** True for what an earlier version of the flow has written: it may count for a task of another name now. */
+function isOfEarlierVersion({ attempt, flowVersion }: AtomRecord, status: JobStatus): boolean {
+  return attempt > 0 && flowVersion < (status.flowVersion ?? 0);
 }
 
 /** True for a pause or a wait for a signal that its attempt was ended for: nothing runs, nothing is cut off. */
@@ -140,6 +198,12 @@ function isWaiting(atom: AtomRecord, { phase, attempt, attempts }: JobStatus): b
   return waits && attempts.at(-1)?.end === 'released';
 }
 
+/** True for a task job that is known not to run now: it waits for a worker, or for its next try. */
+function isQueued(id: JobId, taskJobs: TaskJobs | undefined): boolean {
+  const status = taskJobs?.get(id);
+  return status !== undefined && status.phase.kind !== 'running';
+}
+
 /**
  * When the attempt ended that a task's checkpoint was written by, where it says that the task is under
  * way: the next attempt takes it up, or nobody does. Undefined for a task that isn't cut off.
@@ -147,7 +211,7 @@ function isWaiting(atom: AtomRecord, { phase, attempt, attempts }: JobStatus): b
 function cutOffAt(atom: AtomRecord, status: JobStatus): number | undefined {
   if (atom.state !== 'running' && atom.state !== 'reverting') return undefined;
   if (status.phase.kind === 'running' && atom.attempt === status.attempt) return undefined;
-  if (isWaiting(atom, status)) return undefined;
+  if (isWaiting(atom, status) || taskJobOf(atom, status)) return undefined;
   const attempt = status.attempts.find(({ number }) => number === atom.attempt);
   return attempt?.endedAtUnixMs ?? atom.startedAtUnixMs;
 }
@@ -180,7 +244,10 @@ function noteOf(
   if (rounds.length > 1) parts.push(`round ${rounds.length}`);
   const errors = atom.errors.length + atom.errorsDropped;
   if (errors > 0) parts.push(`${errors} non-fatal ${errors === 1 ? 'error' : 'errors'}`);
-  const failure = atom.revertFailure ?? atom.failure;
-  if (failure) parts.push(plainText(`${failure.type}: ${failure.message}`));
   return parts.join(', ');
+}
+
+function failureOf({ revertFailure, failure }: AtomRecord): string {
+  const last = revertFailure ?? failure;
+  return last ? plainText(`${last.type}: ${last.message}`) : '';
 }

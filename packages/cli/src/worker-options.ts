@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '@holdfast/core';
+import { InvalidArgumentError, type WorkerLabels } from '@holdfast/core';
 import {
   DEFAULT_CONCURRENCY,
   DEFAULT_DRAIN_TIMEOUT_MS,
@@ -10,13 +10,14 @@ import {
 } from '@holdfast/worker';
 import { type Command, Option } from 'commander';
 import { formatDuration, parseDuration } from './duration.ts';
-import { parseInteger, parseNames } from './option-values.ts';
+import { collectWorkerLabel, parseInteger, parseNames } from './option-values.ts';
 
 /** How a worker works, as options name it. */
 export interface WorkerSettings {
   readonly flows?: readonly string[] | undefined;
   readonly concurrency: number;
   readonly queues: readonly string[];
+  readonly label?: WorkerLabels | undefined;
   readonly leaseTtl: number;
   readonly drainTimeout: number;
   readonly name?: string | undefined;
@@ -34,6 +35,12 @@ export function addWorkerOptions(command: Command): Command {
   const queues = new Option('--queues <names>', 'queues to serve, separated by commas')
     .argParser((text) => parseNames(text, '--queues'))
     .default(['default'], 'default');
+  const label = new Option(
+    '--label <name=value>',
+    'what remote tasks may ask for; may be given several times',
+  ).argParser((text, before: WorkerLabels | undefined) =>
+    collectWorkerLabel(text, '--label', before ?? {}),
+  );
   const leaseBounds = { minMs: MIN_LEASE_TTL_MS, maxMs: MAX_LEASE_TTL_MS };
   const leaseTtl = new Option(
     '--lease-ttl <duration>',
@@ -44,7 +51,7 @@ export function addWorkerOptions(command: Command): Command {
   const drainTimeout = new Option('--drain-timeout <duration>', 'jobs may take this long to finish')
     .argParser((text) => parseDuration(text, '--drain-timeout', { maxMs: MAX_DRAIN_TIMEOUT_MS }))
     .default(DEFAULT_DRAIN_TIMEOUT_MS, formatDuration(DEFAULT_DRAIN_TIMEOUT_MS));
-  for (const option of [flows, concurrency, queues, leaseTtl, drainTimeout]) {
+  for (const option of [flows, concurrency, queues, label, leaseTtl, drainTimeout]) {
     command.addOption(option);
   }
   return command;

@@ -5,6 +5,7 @@ import {
   MAX_TIMER_MS,
   type TraceContext,
 } from '@holdfast/core';
+import type { JobEdit } from './job-edit.ts';
 
 /** How calls are repeated that failed in passing. */
 export interface RetrySettings {
@@ -55,6 +56,36 @@ export interface CancelOptions extends CallOptions {
 export interface SuspendOptions extends CallOptions {
   /** For people; at most 4,096 characters. Default: none. */
   readonly reason?: string | undefined;
+}
+
+/** Who changes a job, and why. */
+export interface OperatorOptions extends CallOptions {
+  /** Who, for people: 1 to 128 characters. Kept as it is given; the server can't check it. */
+  readonly by: string;
+  /** Why, for people; at most 4,096 characters. Default: none. */
+  readonly reason?: string | undefined;
+}
+
+/** What a change says besides what is changed. */
+export interface ChangeOptions extends OperatorOptions {
+  /** Makes the job ready too. Default: false. */
+  readonly resume?: boolean | undefined;
+  /** Changes nothing, and tells what would be. Default: false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** How a job is forked. */
+export interface ForkOptions extends OperatorOptions {
+  /** Where the new job begins. Default: at whatever has not succeeded. */
+  readonly fromTask?: string | undefined;
+  /** Default: the input of the job. */
+  readonly input?: unknown;
+  /** `setResult` and `skip` only. Default: none. */
+  readonly changes?: readonly JobEdit[] | undefined;
+  /** Default: the queue of the job. */
+  readonly queue?: string | undefined;
+  /** Like that of a post. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** What a signal says besides name and payload. */

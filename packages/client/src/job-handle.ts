@@ -22,9 +22,13 @@ import type { Channel } from './channel.ts';
 import type {
   CallOptions,
   CancelOptions,
+  ChangeOptions,
+  ForkOptions,
   SignalOptions,
   SuspendOptions,
 } from './client-settings.ts';
+import { type ChangedJob, changeJob, forkJob } from './job-change.ts';
+import type { JobEdit } from './job-edit.ts';
 import { JobCancelledError, JobFailedError } from './job-errors.ts';
 import { type SentSignal, signalJob } from './job-signal.ts';
 import { watchJob } from './job-watch.ts';
@@ -135,6 +139,30 @@ export class JobHandle<Output = unknown> {
       isIdempotent: true,
     });
     return jobStatusFromProto(present(status, 'status'));
+  }
+
+  /**
+   * Changes what the job goes on with, all of it or nothing, and keeps that in its history: for jobs that
+   * are suspended, failed, cancelled or dead. With `resume` it becomes ready too; with `dryRun` nothing
+   * is changed, and what would be is told. Never repeated when its answer was lost: it fails with
+   * OUTCOME_UNKNOWN then, so read the job before changing it again.
+   *
+   * Throws InvalidArgumentError naming every field that is wrong, PayloadTooLargeError, NotFoundError;
+   * FailedPreconditionError when the job, or a task, is in no state for it; RESOURCE_EXHAUSTED when it
+   * was changed 100 times, or by 8 MiB.
+   */
+  async change(changes: readonly JobEdit[], options: ChangeOptions): Promise<ChangedJob> {
+    return await changeJob(this.#channel, { id: this.id, changes, options });
+  }
+
+  /**
+   * Posts a new job that begins with the results of this one, which is stopped or finished: of what
+   * succeeded, and comes before `fromTask` where that is given. It never reverts what it takes over.
+   * Throws what {@link change} throws, and AlreadyExistsError when the idempotency key belongs to
+   * another job.
+   */
+  async fork(options: ForkOptions): Promise<JobHandle<Output>> {
+    return new JobHandle(this.#channel, await forkJob(this.#channel, { id: this.id, options }));
   }
 }
 

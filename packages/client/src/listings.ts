@@ -30,7 +30,7 @@ export interface ListOptions extends CallOptions {
   readonly pageSize?: number | undefined;
 }
 
-/** Which jobs to list; what is absent matches all. */
+/** Which jobs to list; what is absent matches all, but for task jobs. */
 export interface JobListQuery extends ListOptions {
   readonly states?: readonly JobState[] | undefined;
   readonly flow?: string | undefined;
@@ -38,6 +38,8 @@ export interface JobListQuery extends ListOptions {
   readonly worker?: string | undefined;
   readonly postedAfterUnixMs?: number | undefined;
   readonly postedBeforeUnixMs?: number | undefined;
+  /** Whether task jobs, which run single tasks of other jobs, are listed too. Default: false. */
+  readonly taskJobs?: boolean | undefined;
 }
 
 /** Jobs, newest first, fetched page by page as they are asked for. */
@@ -49,6 +51,7 @@ export function listJobs(channel: Channel, query: JobListQuery): AsyncGenerator<
     worker: query.worker ?? '',
     postedAfter: optionalTimestampToProto(query.postedAfterUnixMs),
     postedBefore: optionalTimestampToProto(query.postedBeforeUnixMs),
+    taskJobs: query.taskJobs ?? false,
   };
   return pages(async (pageToken) => {
     const pageSize = query.pageSize ?? 0;

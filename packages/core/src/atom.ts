@@ -93,6 +93,8 @@ export interface AtomRecord {
   readonly flowVersion: number;
   /** The job that runs the task elsewhere, or ran it last; absent for one that runs where its flow does. */
   readonly taskJob?: JobId | undefined;
+  /** Number of the last change by an operator that is in this record; absent for none. */
+  readonly changes?: number | undefined;
   /** The attempt of the job that wrote this record, and its worker. */
   readonly attempt: number;
   readonly worker: string;

@@ -69,6 +69,7 @@ export type {
   TraceContext,
 } from './job.ts';
 export { canTransitionJob, isFinal, JOB_TRANSITIONS } from './job.ts';
+export type { ChangedTask, ForkOrigin, JobChange, TaskChange } from './job-change.ts';
 export type { JobSignal } from './job-signal.ts';
 export { initialStatus, transitionJob } from './job-transition.ts';
 export { LIMITS } from './limits.ts';

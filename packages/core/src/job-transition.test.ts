@@ -35,7 +35,7 @@ const spec: JobSpec = {
 
 const events: fc.Arbitrary<JobEvent> = fc.oneof(
   fc.constant<JobEvent>({ kind: 'makeReady', position, atUnixMs: 1 }),
-  fc.constant<JobEvent>({ kind: 'claim', worker, atUnixMs: 1 }),
+  fc.constant<JobEvent>({ kind: 'claim', worker, flowVersion: 1, atUnixMs: 1 }),
   fc
     .constantFrom('succeeded', 'failed', 'cancelled', 'dead')
     .map((state): JobEvent => ({ kind: 'finish', state: state as 'failed', atUnixMs: 1 })), // one of the final states, whichever
@@ -107,6 +107,43 @@ describe('the state machine of a job', () => {
     );
   });
 
+  it('binds a job to a version of its flow by a claim, and by nothing else (J5)', () => {
+    const claims = fc
+      .integer({ min: 1, max: 9 })
+      .map((flowVersion): JobEvent => ({ kind: 'claim', worker, flowVersion, atUnixMs: 1 }));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(events, claims), { maxLength: 40 }), (steps) => {
+        run(steps, (before, after, event) =>
+          expect(after.flowVersion).toBe(
+            event.kind === 'claim' ? event.flowVersion : before.flowVersion,
+          ),
+        );
+      }),
+    );
+  });
+
+  it('says when a job was claimed first, until a revival', () => {
+    const claim = (atUnixMs: number): JobEvent => ({
+      kind: 'claim',
+      worker,
+      flowVersion: 1,
+      atUnixMs,
+    });
+    const startedAt: (number | undefined)[] = [];
+    run(
+      [
+        claim(1),
+        { kind: 'release', position, atUnixMs: 2, reason: 'r' },
+        claim(3),
+        { kind: 'finish', state: 'failed', atUnixMs: 4 },
+        { kind: 'revive', position, atUnixMs: 5 },
+        claim(6),
+      ],
+      (_before, after) => startedAt.push(after.startedAtUnixMs),
+    );
+    expect(startedAt).toEqual([1, 1, 1, 1, undefined, 6]);
+  });
+
   it('counts lost attempts only when one was lost, until a revival (J3)', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), (steps) => {
@@ -159,7 +196,7 @@ describe('the state machine of a job', () => {
   it('keeps the time of a scheduled job while it is suspended', () => {
     const status = run(
       [
-        { kind: 'claim', worker, atUnixMs: 1 },
+        { kind: 'claim', worker, flowVersion: 1, atUnixMs: 1 },
         { kind: 'retryLater', runAtUnixMs: 9, atUnixMs: 2, reason: 'r' },
         { kind: 'suspend', atUnixMs: 3, reason: 'maintenance' },
       ],
@@ -175,7 +212,7 @@ describe('the state machine of a job', () => {
 
   it('keeps a bounded history and says how much it dropped', () => {
     const steps = Array.from({ length: LIMITS.attemptsInHistory + 7 }, (): JobEvent[] => [
-      { kind: 'claim', worker, atUnixMs: 1 },
+      { kind: 'claim', worker, flowVersion: 1, atUnixMs: 1 },
       { kind: 'release', position, atUnixMs: 1, reason: 'r' },
     ]).flat();
     const status = run(steps, () => undefined);

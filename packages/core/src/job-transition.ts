@@ -14,6 +14,8 @@
 //   J2. A final state is left by a revival only, and never `succeeded`.
 //   J3. Only an attempt that was lost counts towards `lostAttempts`.
 //   J4. A waiting or suspended job has no running attempt, and becomes running by way of ready only.
+//   J5. `flowVersion` changes with a claim and with nothing else, so a job that becomes ready is in the
+//       lane of the version that it was claimed with last.
 import { AssertionError, assert } from './assert.ts';
 import { shorten } from './failure.ts';
 import type {
@@ -50,6 +52,7 @@ export function initialStatus(spec: JobSpec, position: ReadyPosition | undefined
     attempts: [],
     attemptsDropped: 0,
     updatedAtUnixMs: spec.postedAtUnixMs,
+    parentId: spec.remoteTask?.parentId,
   };
 }
 
@@ -101,6 +104,7 @@ export function transitionJob(status: JobStatus, event: JobEvent): JobStatus {
         ...withPhase(status, event, ready(event)),
         lostAttempts: 0,
         revivals: status.revivals + 1,
+        startedAtUnixMs: undefined, // Its flow's total time counts from its next claim.
       };
     default:
       throw new AssertionError(`unknown job event ${JSON.stringify(event satisfies never)}`);
@@ -154,6 +158,8 @@ function claimed(status: JobStatus, event: JobEvent & { readonly kind: 'claim' }
     attempt: attempt.number,
     attempts: attempts.slice(surplus),
     attemptsDropped: status.attemptsDropped + surplus,
+    flowVersion: event.flowVersion,
+    startedAtUnixMs: status.startedAtUnixMs ?? event.atUnixMs,
   };
 }
 

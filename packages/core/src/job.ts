@@ -42,6 +42,8 @@ export interface JobSpec {
   readonly postedAtUnixMs: number;
   /** Set for a task job: one that runs a single task of another job's flow. */
   readonly remoteTask?: RemoteTask | undefined;
+  /** Set for a job that began with results of another one. */
+  readonly forkedFrom?: JobId | undefined;
 }
 
 /** The task that a task job runs. The job's input are its arguments, by what the flow calls them. */
@@ -148,6 +150,8 @@ export interface JobStatus {
   readonly flowVersion?: number | undefined;
   /** When it was claimed first, since the post or the last revival; absent before that. */
   readonly startedAtUnixMs?: number | undefined;
+  /** Set for a task job: the job whose flow its task belongs to. */
+  readonly parentId?: JobId | undefined;
 }
 
 /** True for the states that nothing but a revival leaves. */
@@ -188,6 +192,8 @@ export type JobEvent =
   | {
       readonly kind: 'claim';
       readonly worker: WorkerId;
+      /** The version of the flow that the worker runs it with. */
+      readonly flowVersion: number;
       readonly atUnixMs: number;
       readonly spanId?: string | undefined;
     }

@@ -10,6 +10,8 @@ export const LIMITS = {
   labelsPerJob: 32,
   /** Characters of one label's value. */
   labelValueLength: 256,
+  /** Characters of the labels that a remote task asks for, as `labelsText` has them: they are part of keys. */
+  remoteLabelsLength: 256,
   /** Lowest and highest priority; 9 is claimed first. */
   priorityMin: 0,
   priorityMax: 9,
@@ -21,6 +23,13 @@ export const LIMITS = {
   /** Signals that one job takes in all, and the bytes of their payloads together: 8 MiB. */
   signalsPerJob: 1000,
   signalBytesPerJob: 8_388_608,
+  /** Requests of operators that change one job, the bytes of their records together (8 MiB), and changes in one of them. */
+  changesPerJob: 100,
+  changeBytesPerJob: 8_388_608,
+  changesPerRequest: 100,
+  /** Characters of the name of an operator, and of the reason that people give for a request. */
+  operatorLength: 128,
+  requestReasonLength: 4096,
   /** Jobs in one PostJobs request. */
   jobsPerPost: 1000,
   /** Attempts that may be lost to crashes before a job is set aside as dead. */

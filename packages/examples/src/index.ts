@@ -1,4 +1,5 @@
 export { type AccessInput, type AccessOutput, access } from './approval.ts';
+export { type BuildInput, type BuildOutput, distributedBuild } from './distributed-build.ts';
 export { type OrderInput, type OrderOutput, order } from './durable-function.ts';
 export { type ReleaseInput, type ReleaseOutput, release } from './graph.ts';
 export { hello } from './hello.ts';

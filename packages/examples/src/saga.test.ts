@@ -15,6 +15,24 @@ const input: TripInput = {
 /** Nobody has a room that somebody drives to. */
 const hopeless: TripInput = { ...input, hotels: [grand, lodge] };
 
+/** The next hotel has a room, and no shuttle: the round for a taxi has begun. */
+const ROOM_WITHOUT_SHUTTLE = [
+  'stay.retry: retrying -> running',
+  'stay.retry: running -> success',
+  'book-room: pending -> running',
+  'book-room: running -> success',
+  'book-transfer.retry: pending -> running',
+  'book-transfer.retry: running -> success',
+  'book-transfer: pending -> running',
+  'book-transfer: running -> failure',
+  'book-transfer.retry: success -> retrying',
+  'book-transfer: failure -> reverting',
+  'book-transfer: reverting -> reverted',
+  'book-transfer.retry: retrying -> running',
+  'book-transfer.retry: running -> success',
+  'book-transfer: pending -> running',
+];
+
 /** The Grand is full; a room at the Lodge is given back, because neither shuttle nor taxi goes there. */
 const FIRST_TWO_HOTELS = [
   'book-seat: pending -> running',
@@ -26,20 +44,7 @@ const FIRST_TWO_HOTELS = [
   'stay.retry: success -> retrying',
   'book-room: failure -> reverting',
   'book-room: reverting -> reverted',
-  'stay.retry: retrying -> running',
-  'stay.retry: running -> success',
-  'book-room: pending -> running',
-  'book-room: running -> success',
-  'book-transfer.retry: pending -> running',
-  'book-transfer.retry: running -> success',
-  'book-transfer: pending -> running',
-  'book-transfer: running -> failure',
-  'book-transfer.retry: success -> retrying',
-  'book-transfer: failure -> reverting',
-  'book-transfer: reverting -> reverted',
-  'book-transfer.retry: retrying -> running',
-  'book-transfer.retry: running -> success',
-  'book-transfer: pending -> running',
+  ...ROOM_WITHOUT_SHUTTLE,
   'book-transfer: running -> failure',
 ];
 
@@ -51,20 +56,7 @@ const THIRD_HOTEL_BY_TAXI = [
   'book-transfer.retry: reverting -> reverted',
   'book-room: success -> reverting',
   'book-room: reverting -> reverted',
-  'stay.retry: retrying -> running',
-  'stay.retry: running -> success',
-  'book-room: pending -> running',
-  'book-room: running -> success',
-  'book-transfer.retry: pending -> running',
-  'book-transfer.retry: running -> success',
-  'book-transfer: pending -> running',
-  'book-transfer: running -> failure',
-  'book-transfer.retry: success -> retrying',
-  'book-transfer: failure -> reverting',
-  'book-transfer: reverting -> reverted',
-  'book-transfer.retry: retrying -> running',
-  'book-transfer.retry: running -> success',
-  'book-transfer: pending -> running',
+  ...ROOM_WITHOUT_SHUTTLE,
   'book-transfer: running -> success',
 ];
 

@@ -13,6 +13,7 @@ import {
   type BlockDepth,
   type Clock,
   type Failure,
+  type JobId,
   LIMITS,
   type Payload,
   pendingAtom,
@@ -23,11 +24,14 @@ import {
 } from '@holdfast/core';
 import type { CheckpointWriter, Urgency } from './checkpoint-writer.ts';
 import { recordedError } from './recorded-error.ts';
+import { countsOf } from './remote-end.ts';
 import { isAtom, type RunGraph } from './run-graph.ts';
 import type { RunIdentity, RunObserver } from './run-options.ts';
 
 export interface AtomBookParts {
   readonly graph: RunGraph;
+  /** Version of the flow, which every changed record gets. */
+  readonly flowVersion: number;
   readonly identity: RunIdentity;
   readonly clock: Clock;
   readonly observer: RunObserver;
@@ -40,6 +44,7 @@ export class AtomBook {
   readonly #records: AtomRecord[] = [];
   readonly #stored: ReadonlyMap<string, AtomRecord>;
   #isForeignClosed = false;
+  #unfinished = 0;
   #lastFailureUnixMs: number;
 
   constructor(parts: AtomBookParts, atoms: readonly AtomRecord[]) {
@@ -49,16 +54,38 @@ export class AtomBook {
       (last, record) => (hasFailed(record) ? Math.max(last, endOf(record)) : last),
       Number.NEGATIVE_INFINITY,
     );
-    this.grow();
+    this.grow(this.atoms());
   }
 
-  /** Takes up the records of nodes that the graph has got since. */
-  grow(): void {
+  /** Takes up the records of nodes that the graph has got since; `fresh` count from now on. */
+  grow(fresh: Iterable<number>): void {
     const { nodes } = this.#parts.graph;
     for (let index = this.#records.length; index < nodes.length; index += 1) {
       const name = nodes[index]?.name ?? '';
       this.#records.push(this.#stored.get(name) ?? pendingAtom(name));
     }
+    for (const index of fresh) this.#unfinished += Number(this.#isOpen(index));
+  }
+
+  /** How many atoms that count have neither succeeded nor been passed over. */
+  get unfinished(): number {
+    return this.#unfinished;
+  }
+
+  /** These nodes don't count any more. */
+  deactivated(indexes: Iterable<number>): void {
+    for (const index of indexes) this.#unfinished -= Number(this.#isOpen(index));
+  }
+
+  #isOpen(index: number): boolean {
+    return isAtom(this.#parts.graph.node(index)) && !isDone(this.get(index));
+  }
+
+  #set(index: number, record: AtomRecord): void {
+    if (this.#parts.graph.node(index).isActive) {
+      this.#unfinished += Number(isDone(this.get(index))) - Number(isDone(record));
+    }
+    this.#records[index] = record;
   }
 
   /** The places of the atoms that count. */
@@ -76,9 +103,21 @@ export class AtomBook {
 
   /** Hands the task to user code: a new try, or once more the one that was in flight. */
   start(index: number): AtomRecord {
+    return this.#change(index, 'soon', this.#toStart(index));
+  }
+
+  /**
+   * The task begins elsewhere: a new try, or once more the one that was in flight. Not written here: it
+   * becomes durable together with its task job.
+   */
+  startElsewhere(index: number): AtomRecord {
+    return this.#change(index, 'elsewhere', this.#toStart(index));
+  }
+
+  #toStart(index: number): Partial<AtomRecord> {
     const before = this.get(index);
     const isRepeat = before.state === 'running';
-    return this.#change(index, 'soon', {
+    return {
       state: 'running',
       intention: 'execute',
       generation: this.generationOf(this.#parts.graph.node(index).scope),
@@ -91,7 +130,47 @@ export class AtomBook {
       nextAtUnixMs: undefined,
       startedAtUnixMs: this.#now(),
       finishedAtUnixMs: undefined,
+      taskJob: undefined,
+    };
+  }
+
+  /** The task job that this task runs as, which is durable together with the record that says so. */
+  runsAs(index: number, taskJob: JobId): void {
+    this.#records[index] = { ...this.get(index), taskJob };
+  }
+
+  /** The task has come to its end elsewhere, and this is its record there. */
+  succeedElsewhere(index: number, atom: AtomRecord & { readonly result: Payload }): void {
+    this.#change(index, 'now', {
+      ...countsOf(atom),
+      state: 'success',
+      result: atom.result,
+      failure: undefined,
+      progress: 1,
+      nextAtUnixMs: undefined,
+      finishedAtUnixMs: atom.finishedAtUnixMs ?? this.#now(),
     });
+  }
+
+  /** Takes over what the tries of a task elsewhere have come to. */
+  countElsewhere(index: number, atom: AtomRecord): void {
+    this.#change(index, 'now', countsOf(atom));
+  }
+
+  /** The task has failed for good elsewhere; `atom` is its record there, if there is one. */
+  failElsewhere(index: number, failure: Failure, atom?: AtomRecord): void {
+    if (atom) this.countElsewhere(index, atom);
+    this.#fail(index, failure, atom?.finishedAtUnixMs);
+  }
+
+  revertedElsewhere(index: number, atom: AtomRecord): void {
+    this.countElsewhere(index, atom);
+    this.reverted(index);
+  }
+
+  failRevertElsewhere(index: number, revertFailure: Failure, atom?: AtomRecord): void {
+    if (atom) this.countElsewhere(index, atom);
+    this.#change(index, 'now', { state: 'revertFailure', revertFailure });
   }
 
   succeed(index: number, result: Payload, signal?: number): void {
@@ -168,27 +247,46 @@ export class AtomBook {
    */
   reset(index: number): void {
     const before = this.get(index);
-    this.#records[index] = {
+    this.#set(index, {
       ...pendingAtom(before.name),
       tries: before.tries,
       forgivenTries: before.tries,
       executions: before.executions,
       revertTries: before.revertTries,
+      forgivenRevertTries: before.revertTries,
       errors: before.errors,
       errorsDropped: before.errorsDropped,
       signal: before.signal,
-    };
+    });
   }
 
   /**
    * True for a record that an earlier round left. A round starts only when everything is reverted, so
    * what an older record says to have succeeded, or to be under way, was never part of one: the job was
    * revived after a revert had failed, or the flow has a controller that it had not. Then it stands.
+   *
+   * One of a later generation than its scope was moved out of the scope of a controller by another version
+   * of the flow. That it was reverted there is no sign that the flow has failed.
    */
   isStale(index: number): boolean {
-    const { state, generation } = this.get(index);
+    const { state, generation, failure } = this.get(index);
     if (state !== 'reverted' && state !== 'ignore' && state !== 'pending') return false;
-    return generation < this.generationOf(this.#parts.graph.node(index).scope);
+    const current = this.generationOf(this.#parts.graph.node(index).scope);
+    if (generation <= current) return generation < current;
+    const isOfFlow = failure !== undefined && failure.task === undefined;
+    return state === 'reverted' && !isOfFlow && !this.#hasLostController();
+  }
+
+  /**
+   * True when a controller that the flow has no more had given up, or would have started another round:
+   * then what was reverted last may be what the flow has failed of.
+   */
+  #hasLostController(): boolean {
+    for (const { name, rounds, intention } of this.#stored.values()) {
+      const isForeign = this.#parts.graph.placeOf(name) === undefined;
+      if (isForeign && rounds.length > 0 && intention !== 'execute') return true;
+    }
+    return false;
   }
 
   /** How often the controllers of this scope, and of those around it, have started. */
@@ -236,21 +334,34 @@ export class AtomBook {
    * `flowFailure` is why the flow is reverted.
    */
   startRevert(index: number, flowFailure: Failure): AtomRecord {
+    return this.#change(index, 'soon', this.#toStartRevert(index, flowFailure));
+  }
+
+  /** The task's revert begins elsewhere; like {@link AtomBook.startElsewhere}. */
+  startRevertElsewhere(index: number, flowFailure: Failure): AtomRecord {
+    return this.#change(index, 'elsewhere', this.#toStartRevert(index, flowFailure));
+  }
+
+  #toStartRevert(index: number, flowFailure: Failure): Partial<AtomRecord> {
     const before = this.get(index);
     const isRepeat = before.state === 'reverting' && before.nextAtUnixMs === undefined;
-    return this.#change(index, 'soon', {
+    return {
       ...this.#toRevert(index, flowFailure),
       revertTries: isRepeat ? Math.max(1, before.revertTries) : before.revertTries + 1,
       nextAtUnixMs: undefined,
-    });
+      taskJob: undefined,
+    };
   }
 
   /** Notes that this task is to be reverted, before its revert is called. */
   markReverting(index: number, flowFailure: Failure): void {
-    const { state, revertTries } = this.get(index);
+    const { state, revertTries, taskJob } = this.get(index);
+    const isRepeat = state === 'reverting';
     this.#change(index, 'now', {
       ...this.#toRevert(index, flowFailure),
-      revertTries: state === 'reverting' ? revertTries : revertTries + 1,
+      revertTries: isRepeat ? revertTries : revertTries + 1,
+      // The one that has executed it is not the one that reverts it.
+      taskJob: isRepeat ? taskJob : undefined,
     });
   }
 
@@ -340,8 +451,8 @@ export class AtomBook {
     if (recorded) this.#parts.observer.recordedError?.(this.get(index).name, recorded);
   }
 
-  #fail(index: number, failure: Failure): void {
-    const finishedAtUnixMs = Math.max(this.#now(), this.#lastFailureUnixMs + 1);
+  #fail(index: number, failure: Failure, atUnixMs: number = this.#now()): void {
+    const finishedAtUnixMs = Math.max(atUnixMs, this.#lastFailureUnixMs + 1);
     this.#lastFailureUnixMs = finishedAtUnixMs;
     this.#change(index, 'now', {
       state: 'failure',
@@ -366,19 +477,20 @@ export class AtomBook {
     };
   }
 
-  #change(index: number, urgency: Urgency, change: Partial<AtomRecord>): AtomRecord {
-    const { identity, observer, writer } = this.#parts;
+  /** What changes elsewhere is written there. */
+  #change(index: number, urgency: Urgency | 'elsewhere', change: Partial<AtomRecord>): AtomRecord {
+    const { identity, observer, writer, flowVersion } = this.#parts;
     const before = this.get(index);
     const { attempt, worker } = identity;
-    const after: AtomRecord = { ...before, ...change, attempt, worker };
+    const after: AtomRecord = { ...before, ...change, flowVersion, attempt, worker };
     const isController = this.#parts.graph.node(index).role.kind === 'retry';
     const transitions = isController ? RETRY_TRANSITIONS : TASK_TRANSITIONS;
     assert(
       change.state === undefined || transitions[before.state].includes(after.state),
       `task ${before.name} can't go from ${before.state} to ${after.state}`,
     );
-    this.#records[index] = after;
-    writer.put(after, urgency);
+    this.#set(index, after);
+    if (urgency !== 'elsewhere') writer.put(after, urgency);
     if (change.state !== undefined) observer.transition?.(after, before.state);
     return after;
   }
@@ -386,6 +498,11 @@ export class AtomBook {
   #now(): number {
     return this.#parts.clock.nowUnixMs();
   }
+}
+
+/** True for an atom that nothing more is to be done for, unless its scope starts anew. */
+export function isDone({ state }: AtomRecord): boolean {
+  return state === 'success' || state === 'ignore';
 }
 
 /** True for a task that has failed for good, or that is reverted because the flow has failed. */

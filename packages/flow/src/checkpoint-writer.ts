@@ -38,11 +38,15 @@ export interface CheckpointWriterParts {
 /** See the head of this file. Nothing is sent before {@link CheckpointWriter.kick}. */
 export class CheckpointWriter {
   readonly #parts: CheckpointWriterParts;
-  readonly #pending = new Map<string, AtomRecord>();
+  /** In the order of their numbers, which are those of the first put since the name was last sent. */
+  readonly #pending = new Map<string, { readonly record: AtomRecord; readonly since: number }>();
+  #puts = 0;
   #dueMs = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
   #underWay: Promise<void> | undefined;
   #sent: readonly AtomRecord[] = [];
+  /** The lowest number of those under way. */
+  #sentSince = 0;
   #isClosed = false;
 
   constructor(parts: CheckpointWriterParts) {
@@ -54,9 +58,28 @@ export class CheckpointWriter {
     return this.#pending.size === 0 && this.#underWay === undefined;
   }
 
+  /** Stands for all that was put by now; see {@link CheckpointWriter.isWritten}. */
+  get mark(): number {
+    return this.#puts;
+  }
+
+  /** True when everything has been written that was put before the mark was taken, or what replaced it. */
+  isWritten(mark: number): boolean {
+    const [first] = this.#pending.values();
+    if (first && first.since <= mark) return false;
+    return this.#underWay === undefined || this.#sentSince > mark;
+  }
+
+  /** Makes everything that waits due: whoever waits for it waits for nothing else. */
+  hurry(): void {
+    if (this.#pending.size > 0) this.#dueMs = this.#parts.clock.monotonicMs();
+  }
+
   /** Takes the newest record of a task; an older one that was not sent yet is dropped. */
   put(record: AtomRecord, urgency: Urgency): void {
-    this.#pending.set(record.name, record);
+    this.#puts += 1;
+    const since = this.#pending.get(record.name)?.since ?? this.#puts;
+    this.#pending.set(record.name, { record, since });
     this.#dueMs = Math.min(this.#dueMs, this.#parts.clock.monotonicMs() + DELAY_MS[urgency]);
   }
 
@@ -72,7 +95,10 @@ export class CheckpointWriter {
   /** Sends one checkpoint of what waits; resolves when it, or the one under way, has ended. Never rejects. */
   async flush(): Promise<void> {
     if (!this.#underWay && !this.#isClosed && this.#pending.size > 0) {
-      this.#underWay = this.#send(this.#takeBatch());
+      const sent = Promise.withResolvers<void>();
+      // Before the port is called: what that leads to at once may ask whether all is written.
+      this.#underWay = sent.promise;
+      void this.#send(this.#takeBatch()).then(sent.resolve);
     }
     await this.#underWay;
   }
@@ -86,7 +112,7 @@ export class CheckpointWriter {
     this.#timer?.cancel();
     const underWay = this.#underWay ? this.#sent : [];
     const overtaken = underWay.filter((record) => !this.#pending.has(record.name));
-    return [...overtaken, ...this.#pending.values()];
+    return [...overtaken, ...Array.from(this.#pending.values(), ({ record }) => record)];
   }
 
   /** How many records wait to be sent. */
@@ -117,7 +143,9 @@ export class CheckpointWriter {
   #takeBatch(): readonly AtomRecord[] {
     const batch: AtomRecord[] = [];
     let bytes = 0;
-    for (const record of this.#pending.values()) {
+    const [first] = this.#pending.values();
+    this.#sentSince = first?.since ?? 0;
+    for (const { record } of this.#pending.values()) {
       bytes += record.result?.data.length ?? 0;
       const isFull = batch.length >= CHECKPOINT_RECORDS_MAX || bytes > CHECKPOINT_BYTES_MAX;
       if (isFull && batch.length > 0) break;

@@ -94,23 +94,19 @@ type WhenCases<Do extends Item, Otherwise extends Item> = {
 };
 
 /** What {@link choose} takes besides a name. */
-export interface ChooseDefinition<Requires extends Schemas, Cases, Checked, Otherwise> {
+export interface ChooseDefinition<Requires extends Schemas, CaseNames, Checked, Otherwise> {
   /** The values that the choice depends on. */
   readonly requires?: Requires | undefined;
   /** The name of the case to run; `undefined` for the one that is `otherwise` there. */
   case(
     values: TaskArguments<NoInfer<Requires>>,
     ctx: TaskContext,
-  ): CaseName<NoInfer<Cases>, Otherwise> | PromiseLike<CaseName<NoInfer<Cases>, Otherwise>>;
+  ): CaseNames | PromiseLike<CaseNames>;
   /** 1 to {@link CASES_MAX} items by the names of their cases. */
   readonly cases: Checked;
   /** What is run when no case is named. Default: a case has to be. */
   readonly otherwise?: Otherwise | undefined;
 }
-
-type CaseName<Cases, Otherwise> =
-  | (keyof Cases & string)
-  | ([Otherwise] extends [NoCase] ? never : undefined);
 
 /** Cases of one choice. */
 export const CASES_MAX = 1000;
@@ -135,7 +131,8 @@ export function choose<
   name: Name,
   definition: ChooseDefinition<
     Requires,
-    Cases,
+    // Not an alias: the compiler would show that, and not the names.
+    (keyof NoInfer<Cases> & string) | ([NoInfer<Otherwise>] extends [NoCase] ? never : undefined),
     Cases & CheckedCases<Name, ChooseCases<Cases, Otherwise>, Cases>,
     Otherwise & ItemOr<unknown, CaseProblem<Name, ChooseCases<Cases, Otherwise>, 'otherwise'>>
   >,

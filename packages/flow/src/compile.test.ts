@@ -10,13 +10,12 @@ import type { Item } from './wiring-type.ts';
 function node(name: string, takes: readonly string[] = [], gives: readonly string[] = []): Task {
   const schemas = (names: readonly string[]) =>
     Object.fromEntries(names.map((value) => [value, z.number()]));
-  const built = task({
+  return task({
     name,
     requires: schemas(takes),
     provides: schemas(gives),
     execute: () => Object.fromEntries(gives.map((value) => [value, 1])),
   });
-  return built as unknown as Task; // its names are not known statically
 }
 
 /** What is wrong with a flow of this body; empty when nothing is. */

@@ -6,6 +6,7 @@ import { orderTasks } from './order.ts';
 import { PlanBuilder } from './plan-builder.ts';
 import { jsonSchemaOf } from './schema.ts';
 import { type InputNames, resolveScopes } from './scope.ts';
+import type { RunsWhere } from './task.ts';
 import { buildTree } from './tree-builder.ts';
 import type { Gives, NodeProvider, Tree } from './wiring-tree.ts';
 import type { Item } from './wiring-type.ts';
@@ -29,6 +30,8 @@ export interface Source {
   readonly body: Item;
   readonly input: InputSchema | undefined;
   readonly output: readonly string[] | undefined;
+  /** Where tasks run that don't say it themselves. */
+  readonly runs: RunsWhere;
 }
 
 export interface Compiled {
@@ -47,7 +50,7 @@ export function compile(source: Source): Compiled {
   if (problems.length > 0) throw new WiringError(source.flow, shorten(problems));
   const builder = new PlanBuilder(order);
   return {
-    graph: createGraph(order),
+    graph: createGraph(order, source.runs),
     plan: { ...builder.build(), output: builder.sources(outputs) },
   };
 }

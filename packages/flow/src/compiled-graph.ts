@@ -1,4 +1,8 @@
+import type { WorkerLabels } from '@holdfast/core';
 import type { Order } from './order.ts';
+import { labelsToRun } from './runs-where.ts';
+import { isOptional } from './scope.ts';
+import type { RunsWhere, TaskSpec } from './task.ts';
 import { nameOf, type Provider, type TaskVertex } from './wiring-tree.ts';
 
 /** A flow's tasks and their order, as data: what is registered and drawn. Frozen. */
@@ -33,6 +37,14 @@ export interface GraphNode {
   readonly controller?: string;
   /** Of a map: what is done for each item. */
   readonly body?: CompiledGraph;
+  /** Of a wait: the name of the signal that ends it. */
+  readonly signal?: string;
+  /** Of a task that runs as a job of its own: what a worker has to have for it; empty: nothing. */
+  readonly runsOn?: WorkerLabels;
+  /** Those of `requires` that the task can do without. Absent where there are none. */
+  readonly optionalRequires?: readonly string[];
+  /** What its checkpoint calls a value that it provides. Absent where all names are the same. */
+  readonly storedAs?: Readonly<Record<string, string>>;
 }
 
 /** Where a value comes from. In the body of a map also from the item, its place in the list, or from outside by way of the map. */
@@ -52,8 +64,8 @@ export interface GraphEdge {
   readonly label?: string;
 }
 
-/** The graph of an order. A map stands in it as one node, which everything after the map waits for. */
-export function createGraph(order: Order): CompiledGraph {
+/** The graph of an order; `runs` is for tasks that don't say themselves where they run. A map stands in it as one node, which everything after the map waits for. */
+export function createGraph(order: Order, runs: RunsWhere): CompiledGraph {
   const joins = order.points.filter((point) => point.kind === 'join');
   // What only the new kinds have is left out elsewhere: a flow without them looks as it always did.
   const edges = [...order.tasks, ...joins].flatMap((to) =>
@@ -70,14 +82,18 @@ export function createGraph(order: Order): CompiledGraph {
     }),
   );
   return Object.freeze({
-    nodes: Object.freeze(order.tasks.map((vertex) => createNode(vertex, order))),
+    nodes: Object.freeze(order.tasks.map((vertex) => createNode(vertex, { order, runs }))),
     edges: Object.freeze(edges),
     joins: Object.freeze(joins.map(nameOf)),
   });
 }
 
-function createNode(vertex: TaskVertex, order: Order): GraphNode {
+function createNode(
+  vertex: TaskVertex,
+  { order, runs }: { readonly order: Order; readonly runs: RunsWhere },
+): GraphNode {
   const { spec, path, role } = vertex;
+  const runsOn = role.kind === 'task' ? labelsToRun(spec, runs) : undefined;
   const provides = Object.keys(spec.gives);
   const body = order.bodies.get(vertex);
   const { controller } = order.scopes[order.scopeOf.get(vertex) ?? 0] ?? {};
@@ -96,8 +112,23 @@ function createNode(vertex: TaskVertex, order: Order): GraphNode {
     path: Object.freeze([...path]),
     hasRevert: spec.revert !== undefined,
     ...(controller ? { controller: nameOf(controller) } : {}),
-    ...(body ? { body: createGraph(body.order) } : {}),
+    ...(body ? { body: createGraph(body.order, runs) } : {}),
+    ...(role.kind === 'event' ? { signal: role.event.event } : {}),
+    ...(runsOn ? { runsOn } : {}),
+    ...namesOf(spec),
   });
+}
+
+/** What operators have to know of a task to change its values: left out where there is nothing to say. */
+function namesOf(spec: TaskSpec): Pick<GraphNode, 'optionalRequires' | 'storedAs'> {
+  const args = Object.entries(spec.needs);
+  const needed = new Set(args.filter(([arg]) => !isOptional(spec, arg)).map(([, value]) => value));
+  const optional = new Set(args.map(([, value]) => value).filter((value) => !needed.has(value)));
+  const renamed = Object.entries(spec.gives).filter(([outer, own]) => outer !== own);
+  return {
+    ...(optional.size === 0 ? {} : { optionalRequires: Object.freeze([...optional]) }),
+    ...(renamed.length === 0 ? {} : { storedAs: Object.freeze(Object.fromEntries(renamed)) }),
+  };
 }
 
 function sourceOf(value: string, provider: Provider): ValueSource {

@@ -6,6 +6,7 @@ import type { BlockDepth } from '@holdfast/core';
 import { spreadBlock, widestDepth } from './block.ts';
 import { type CallOutcome, unusable } from './call-outcome.ts';
 import type { Recovery } from './recovery.ts';
+import { isAtom } from './run-graph.ts';
 import type { Launch, RunParts } from './run-parts.ts';
 import { readResult } from './run-values.ts';
 import type { ValueFinder } from './value-finder.ts';
@@ -69,23 +70,30 @@ export class Decisions {
     this.#ignore(spreadBlock(this.#parts.run.graph, index, depth));
   }
 
-  /** Makes pending what was passed over because of an atom that starts anew; returns its places. */
-  reconsider(): readonly number[] {
+  /** What is passed over because of these atoms, as far as they have decided by now. */
+  passedOverBy(indexes: Iterable<number>): ReadonlySet<number> {
     const { graph, book } = this.#parts.run;
-    const kept = new Set<number>();
-    const ignored: number[] = [];
-    for (const index of book.atoms()) {
-      const node = graph.node(index);
-      const { state, blocked } = book.get(index);
-      if (state === 'ignore' && !blocked) ignored.push(index);
+    const found = new Set<number>();
+    for (const index of indexes) {
+      const { state, blocked, result } = book.get(index);
+      const isChoice = graph.node(index).role.kind === 'choice';
       if (state === 'ignore' && blocked)
-        for (const each of spreadBlock(graph, index, blocked)) kept.add(each);
-      if (state !== 'success' || node.role.kind !== 'choice') continue;
-      const chosen = readResult(book.get(index))['case'];
-      for (const { name, nodes } of node.role.cases) {
-        if (name !== chosen) for (const local of nodes) kept.add(graph.placeFrom(node, local));
-      }
+        for (const each of spreadBlock(graph, index, blocked)) found.add(each);
+      else if (isChoice && result) for (const each of this.#otherCases(index)) found.add(each);
     }
+    return found;
+  }
+
+  /** Makes pending which of these was passed over because of an atom that starts anew; returns its places. */
+  reconsider(indexes: Iterable<number>): readonly number[] {
+    const { graph, book } = this.#parts.run;
+    const ignored = [...indexes].filter((index) => {
+      const { state, blocked } = book.get(index);
+      return isAtom(graph.node(index)) && state === 'ignore' && !blocked;
+    });
+    // Few rounds get beyond this point, so they don't cost what the whole flow would.
+    if (ignored.length === 0) return [];
+    const kept = this.passedOverBy(book.atoms());
     const found = ignored.filter((index) => !kept.has(index));
     for (const index of found) book.reset(index);
     return found;
@@ -93,13 +101,18 @@ export class Decisions {
 
   /** Passes over the cases that a choice has not taken; nothing for any other atom. */
   passCases(index: number): void {
+    this.#ignore(this.#otherCases(index));
+  }
+
+  /** The nodes of the cases that a choice has not taken; none for any other atom. */
+  #otherCases(index: number): readonly number[] {
     const { graph, book } = this.#parts.run;
     const node = graph.node(index);
-    if (node.role.kind !== 'choice') return;
+    if (node.role.kind !== 'choice') return [];
     const chosen = readResult(book.get(index))['case'];
-    for (const { name, nodes } of node.role.cases) {
-      if (name !== chosen) this.#ignore(nodes.map((local) => graph.placeFrom(node, local)));
-    }
+    return node.role.cases
+      .filter(({ name }) => name !== chosen)
+      .flatMap(({ nodes }) => nodes.map((local) => graph.placeFrom(node, local)));
   }
 
   #decided(index: number, outcome: CallOutcome<BlockDepth | undefined>): void {

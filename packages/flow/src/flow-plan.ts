@@ -1,6 +1,7 @@
 import type { BlockDepth, RetryPolicy } from '@holdfast/core';
 import type { ChoiceSpec, EventSpec, RetrySpec, SleepSpec } from './atom-spec.ts';
 import type { InputSchema } from './flow-wiring-type.ts';
+import type { Migrations } from './migration.ts';
 import type { RunsWhere, TaskSpec } from './task.ts';
 
 /** A compiled flow as the engine uses it. */
@@ -11,6 +12,8 @@ export interface FlowPlan extends PlanBody {
   /** Where tasks run that don't say it themselves. */
   readonly runs: RunsWhere;
   readonly version: number;
+  /** What leads to this version from earlier ones. */
+  readonly migrations: Migrations;
   /** The flow has failed when it has not come to its end so many milliseconds after its first attempt began; undefined = no limit. */
   readonly totalMs: number | undefined;
   /** The values of the output, and who provides each. */
@@ -109,7 +112,9 @@ export type PlanProvider =
   | { readonly kind: 'item' }
   | { readonly kind: 'index' }
   /** In the body of a map: what the fork itself requires under `value`. */
-  | { readonly kind: 'fork'; readonly value: string };
+  | { readonly kind: 'fork'; readonly value: string }
+  /** Where a task runs elsewhere than its flow: what came with it under `value`. */
+  | { readonly kind: 'argument'; readonly value: string };
 
 /** A value of the flow's output; like a source. */
 export type PlanOutput = PlanSource;

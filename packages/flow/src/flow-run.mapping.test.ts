@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { flow } from './flow.ts';
 import { map } from './map.ts';
-import { linear } from './pattern.ts';
+import { linear, unordered } from './pattern.ts';
 import { reduce } from './reduce.ts';
 import { withRetry } from './retry-controller.ts';
 import { times } from './retry-rounds.ts';
@@ -238,6 +238,23 @@ describe('a map', () => {
     const result = await long.run({ input: { words } });
     expect(result).toMatchObject({ kind: 'failed', failure: { task: 'each' } });
     expect(JSON.stringify(result)).toContain('at most 10000 tasks');
+  });
+
+  test('beside another one fails when there is no room for the items of both', async () => {
+    const one = task({ name: 'one', requires: { word: z.string() }, execute: () => undefined });
+    const two = task({ name: 'two', requires: { word: z.string() }, execute: () => undefined });
+    const body = unordered(
+      'both',
+      map('m1', { over: 'words', as: 'word', body: one }),
+      map('m2', { over: 'words', as: 'word', body: two }),
+    );
+    const job = new Job(flow({ name: 'f', input, body }));
+    const words = Array.from({ length: 0.6 * LIMITS.tasksPerFlow }, () => 'a');
+    expect(await job.run({ input: { words } })).toMatchObject({
+      kind: 'failed',
+      failure: { task: 'm2', message: expect.stringContaining('at most 10000 tasks') },
+    });
+    expect(job.state('m1')).toBe('reverted');
   });
 
   test('costs about what its tasks would cost in a row', async () => {

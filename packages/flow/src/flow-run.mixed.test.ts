@@ -16,7 +16,6 @@ import { task } from './task.ts';
 describe('patterns that fail, are cancelled or taken up again', () => {
   test("tries of a controller in earlier rounds don't count", async () => {
     let starts = 0;
-    let calls = 0;
     const r = retryController({
       name: 'r',
       execute: () => {
@@ -25,15 +24,7 @@ describe('patterns that fail, are cancelled or taken up again', () => {
       },
       onFailure: () => 'retry',
     });
-    const b = task({
-      name: 'b',
-      retry: ONCE,
-      execute: () => {
-        calls += 1;
-        if (calls <= 2) throw new Error('x');
-      },
-    });
-    const job = new Job(flow({ name: 'f', body: withRetry(r, b) }));
+    const job = new Job(flow({ name: 'f', body: withRetry(r, failing([], 'b', 2)) }));
     expect(await job.run()).toMatchObject({ kind: 'succeeded' });
   });
 
@@ -272,15 +263,7 @@ describe('patterns that fail, are cancelled or taken up again', () => {
   test('the failure that is told is the same after a crash', async () => {
     const build = () => {
       const pause = { initialMs: 2000, factor: 1, maxMs: 2000, jitter: 0 };
-      let n = 0;
-      const x = task({
-        name: 'x',
-        retry: ONCE,
-        execute: () => {
-          n += 1;
-          if (n === 1) throw new Error('x');
-        },
-      });
+      const x = failing([], 'x', 1);
       const y = task({
         name: 'y',
         retry: ONCE,

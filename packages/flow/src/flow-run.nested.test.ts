@@ -27,22 +27,6 @@ describe('patterns within and beside each other', () => {
     expect(await job.run()).toMatchObject({ kind: 'succeeded' });
   });
 
-  test('a no to what stands before a controller takes its scope along', async () => {
-    const log: string[] = [];
-    const [a, b] = [noting(log, 'a'), noting(log, 'b')];
-    const s = withRetry(times({ attempts: 2, name: 'r' }), failing(log, 'c', 1));
-    const job = new Job(
-      flow({
-        name: 'f',
-        body: graph('g', {
-          tasks: [a, b, s],
-          links: [link(a, b, { decide: () => false, depth: 'neighbours' }), [b, s]],
-        }),
-      }),
-    );
-    expect(await job.run()).toMatchObject({ kind: 'succeeded' });
-    expect(log).toEqual(['a']);
-  });
   test('a no to a choice takes all of its cases along', async () => {
     const log: string[] = [];
     const a = noting(log, 'a');
@@ -63,26 +47,32 @@ describe('patterns within and beside each other', () => {
     expect(await job.run()).toMatchObject({ kind: 'succeeded' });
     expect(log).toEqual(['a']);
   });
-  test('a no to what stands before a choice takes its cases along', async () => {
-    const log: string[] = [];
-    const [a, b] = [noting(log, 'a'), noting(log, 'b')];
-    const w = when('w', {
-      if: { decide: () => true },
-      do: noting(log, 'x'),
-      otherwise: noting(log, 'y'),
-    });
-    const job = new Job(
-      flow({
-        name: 'f',
-        body: graph('g', {
-          tasks: [a, b, w],
-          links: [link(a, b, { decide: () => false, depth: 'neighbours' }), [b, w]],
+
+  test.each(['controller', 'choice'] as const)(
+    'a no to what stands before a %s takes all of it along',
+    async (kind) => {
+      const log: string[] = [];
+      const [a, b] = [noting(log, 'a'), noting(log, 'b')];
+      const w = when('w', {
+        if: { decide: () => true },
+        do: noting(log, 'x'),
+        otherwise: noting(log, 'y'),
+      });
+      const s = withRetry(times({ attempts: 2, name: 'r' }), failing(log, 'c', 1));
+      const next = kind === 'choice' ? w : s;
+      const job = new Job(
+        flow({
+          name: 'f',
+          body: graph('g', {
+            tasks: [a, b, next],
+            links: [link(a, b, { decide: () => false, depth: 'neighbours' }), [b, next]],
+          }),
         }),
-      }),
-    );
-    expect(await job.run()).toMatchObject({ kind: 'succeeded' });
-    expect(log).toEqual(['a']);
-  });
+      );
+      expect(await job.run()).toMatchObject({ kind: 'succeeded' });
+      expect(log).toEqual(['a']);
+    },
+  );
 
   test('a no of an earlier round no longer holds outside of the scope', async () => {
     const log: string[] = [];
@@ -241,15 +231,7 @@ describe('patterns within and beside each other', () => {
         keys.push(ctx.idempotencyKey);
       },
     });
-    let calls = 0;
-    const b = task({
-      name: 'b',
-      retry: ONCE,
-      execute: () => {
-        calls += 1;
-        if (calls === 1) throw new Error('x');
-      },
-    });
+    const b = failing([], 'b', 1);
     const c = task({
       name: 'c',
       execute: () => {

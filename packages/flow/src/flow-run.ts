@@ -19,28 +19,26 @@
 // Not promised: that user code ends. What ignores its signal is left behind, because nothing can end
 // it within a process.
 import { type AtomRecord, encodeJson, type Failure, type Payload, toFailure } from '@holdfast/core';
-import { AtomBook } from './atom-book.ts';
+import { AtomBook, isDone } from './atom-book.ts';
 import { type CallOutcome, type FailedCall, retryDelayMs, unusable } from './call-outcome.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { Decisions } from './decisions.ts';
+import { FlowDeadline } from './flow-deadline.ts';
 import type { FlowPlan } from './flow-plan.ts';
 import { ForkGates } from './fork-gates.ts';
 import { Frontier } from './frontier.ts';
-import { ReadyQueue } from './ready-queue.ts';
 import { Recovery } from './recovery.ts';
+import { RemoteDesk } from './remote-desk.ts';
 import { executePolicy } from './retry-options.ts';
 import { RunEnding } from './run-ending.ts';
 import { RunGraph } from './run-graph.ts';
-import {
-  CHECKPOINT_RECORDS_MAX,
-  DEFAULT_RELEASE_AFTER_MS,
-  DEFAULT_TASK_CONCURRENCY,
-  type RunOptions,
-  type RunResult,
-} from './run-options.ts';
+import type { RunOptions, RunResult } from './run-options.ts';
 import type { Launch, RunParts } from './run-parts.ts';
-import { encodeOutput, readResult, type Values } from './run-values.ts';
-import { failedTry, waitReason } from './run-words.ts';
+import { RunRelease } from './run-release.ts';
+import { RunShape } from './run-shape.ts';
+import { RunStarts } from './run-starts.ts';
+import { encodeOutput, type Values } from './run-values.ts';
+import { failedTry } from './run-words.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { Stopper } from './stopper.ts';
 import { type Executed, TaskRunner } from './task-runner.ts';
@@ -57,10 +55,11 @@ export class FlowRun {
   readonly #gates: ForkGates;
   readonly #decisions: Decisions;
   readonly #stopper: Stopper;
-  readonly #ready: ReadyQueue;
-  /** Atoms that user code is called for. */
+  readonly #starts: RunStarts;
+  readonly #shape: RunShape;
+  readonly #release: RunRelease;
+  /** Atoms that user code is called for, here. */
   readonly #inFlight = new Set<number>();
-  #unfinished = 0;
   #isOver = false;
 
   constructor(plan: FlowPlan, options: RunOptions, input: Values) {
@@ -74,7 +73,10 @@ export class FlowRun {
     const advance = (): void => this.#advance();
     const ending = new RunEnding({ clock, writer, advance });
     const graph = new RunGraph(plan);
-    const book = new AtomBook({ graph, identity, clock, observer, writer }, options.atoms);
+    const book = new AtomBook(
+      { graph, flowVersion: plan.version, identity, clock, observer, writer },
+      options.atoms,
+    );
     const frontier = new Frontier(graph, (index) => this.#gates.passed(index));
     this.#gates = new ForkGates({ graph, book, frontier });
     this.#values = new ValueFinder({ graph, book, input });
@@ -88,25 +90,75 @@ export class FlowRun {
       backward: { stop: ending.stop, abandoned: ending.abandoned },
       kick: () => writer.kick(),
     });
-    const waiting = new WaitingRoom(clock, () => ending.guard(advance));
-    this.#run = { plan, options, graph, book, runner, writer, ending, waiting, frontier };
-    const launch = <Value>(call: Launch<Value>): void => this.#launch(call);
-    this.#recovery = new Recovery({ run: this.#run, launch, advance });
-    this.#signals = new SignalDesk({
+    const wake = (): void => ending.guard(advance);
+    const times = {
+      waiting: new WaitingRoom(clock, wake),
+      deadline: new FlowDeadline(options, wake),
+    };
+    const parts = { plan, options, graph, book, runner, writer, ending, frontier, ...times };
+    this.#run = { ...parts, remote: this.#createDesk(parts) };
+    this.#recovery = new Recovery({ run: this.#run, launch: (call) => this.#launch(call) });
+    this.#signals = this.#createSignals();
+    this.#decisions = this.#createDecisions();
+    this.#shape = new RunShape({
+      graph,
+      book,
+      frontier,
+      gates: this.#gates,
+      recovery: this.#recovery,
+      decisions: this.#decisions,
+    });
+    this.#starts = this.#createStarts();
+    this.#release = new RunRelease({
       run: this.#run,
-      launch,
+      recovery: this.#recovery,
+      signals: this.#signals,
+      advance,
+    });
+  }
+
+  #createSignals(): SignalDesk {
+    return new SignalDesk({
+      run: this.#run,
+      launch: (call) => this.#launch(call),
       mayStart: (index) => this.#recovery.mayStart(index),
       received: (index) => this.#done(index),
     });
-    this.#decisions = new Decisions({
+  }
+
+  #createDecisions(): Decisions {
+    return new Decisions({
       run: this.#run,
       values: this.#values,
       recovery: this.#recovery,
-      launch,
-      admit: (index) => this.#ready.add(index),
+      launch: (call) => this.#launch(call),
+      admit: (index) => this.#starts.admit(index),
       passed: (index) => this.#done(index),
     });
-    this.#ready = new ReadyQueue((index) => graph.node(index).task?.priority ?? 0);
+  }
+
+  #createStarts(): RunStarts {
+    return new RunStarts({
+      run: this.#run,
+      calls: () => this.#inFlight.size,
+      isDecided: (index) => this.#decisions.mayStart(index),
+      startRevert: (place) => this.#recovery.startRevert(place),
+      start: (index) => this.#start(index),
+    });
+  }
+
+  #createDesk(run: Omit<RunParts, 'remote'>): RemoteDesk {
+    return new RemoteDesk({
+      run,
+      values: this.#values,
+      cancel: this.#stopper.cancel,
+      count: (index, change) => {
+        this.#release.touch();
+        this.#recovery.scopes.count(run.graph.node(index).scope, change);
+      },
+      isOver: () => this.#isOver,
+      advance: () => this.#advance(),
+    });
   }
 
   /**
@@ -114,11 +166,14 @@ export class FlowRun {
    * the checkpoint port rejected with, or with a defect.
    */
   async run(failure?: Failure): Promise<RunResult> {
-    const { options, ending, waiting } = this.#run;
+    const { options, ending, waiting, deadline } = this.#run;
     const { signal, cancel, suspend, signals } = options;
     const halt = (): void => ending.guard(() => ending.halt(signal.reason));
-    const revert = (): void => ending.guard(() => this.#cancel(cancel?.reason));
     const look = (): void => ending.guard(() => this.#advance());
+    const revert = (): void => {
+      ending.guard(() => this.#revertAll(cancel?.reason));
+      look();
+    };
     if (signal.aborted) halt();
     else signal.addEventListener('abort', halt, { once: true });
     cancel?.addEventListener('abort', revert, { once: true });
@@ -134,6 +189,8 @@ export class FlowRun {
       suspend?.removeEventListener('abort', look);
       unsubscribe?.();
       waiting.disarm();
+      deadline.disarm();
+      this.#release.close();
       this.#stopper.close();
       ending.close();
     }
@@ -141,23 +198,21 @@ export class FlowRun {
 
   /** Takes up what earlier attempts left. */
   #resume(failure: Failure | undefined): void {
-    const { book, graph, options } = this.#run;
+    const { book, graph, options, remote } = this.#run;
     // Grows while it is walked: the items of a map may hold maps. A map that was reverted has its
     // items too: they say why.
     for (let index = 0; index < graph.nodes.length; index += 1) {
       if (!graph.node(index).task || !graph.node(index).isActive) continue;
       if (book.isStale(index)) book.reset(index);
-      else if (book.get(index).result) this.#expand(index);
+      else if (book.get(index).result) this.#shape.expand(index);
     }
-    this.#decisions.reconsider();
+    this.#decisions.reconsider(book.atoms());
     this.#recovery.scopes.grow();
+    // Before anything settles: what runs elsewhere is not to be taken for cut off.
+    remote.attach((index) => this.#endedElsewhere(index));
     if (failure) this.#recovery.failFlow(failure);
-    if (options.cancel?.aborted) {
-      this.#stopper.stopForward(options.cancel.reason);
-      this.#recovery.failFlow(toFailure(options.cancel.reason));
-    }
+    if (options.cancel?.aborted) this.#revertAll(options.cancel.reason);
     this.#recovery.resume();
-    this.#count();
     for (const index of [...book.atoms()]) this.#takeUp(index);
     this.#advance();
   }
@@ -175,45 +230,45 @@ export class FlowRun {
     if (kind === 'sleep' && nextAtUnixMs !== undefined) waiting.add(index, nextAtUnixMs);
   }
 
-  /** How many atoms are not done. */
-  #count(): void {
-    const { book } = this.#run;
-    this.#unfinished = 0;
-    for (const index of book.atoms()) if (!isDone(book.get(index))) this.#unfinished += 1;
-  }
-
   /** Does what can be done now, and ends the run when nothing can be any more. */
   #advance(): void {
-    const { ending, options, waiting, writer } = this.#run;
+    const { ending, options, waiting, deadline, writer, remote } = this.#run;
     if (ending.isEnding) return;
     const isIdle = (): boolean => this.#inFlight.size === 0;
     if (ending.isStopped || options.signal.aborted) return ending.endStopped(isIdle());
+    this.#checkDeadline();
     if (!options.suspend?.aborted) {
       this.#recovery.advance();
       this.#fill();
       if (ending.isEnding) return;
     }
-    if (isIdle() && this.#isDone()) return this.#endDone();
-    if (isIdle() && options.suspend?.aborted) return ending.end({ kind: 'suspended' });
-    if (isIdle() && this.#release()) return;
+    const isAllIdle = isIdle() && remote.size === 0;
+    if (isAllIdle && this.#isDone()) return this.#endDone();
+    if (isAllIdle && options.suspend?.aborted) return ending.end({ kind: 'suspended' });
+    if (isIdle() && this.#release.release(this.#starts.hasReady)) return;
     waiting.arm();
+    if (!this.#recovery.hasFlowFailed) deadline.arm();
     writer.kick();
+  }
+
+  /** A flow whose time is over fails as a whole, unless there is nothing left to do. */
+  #checkDeadline(): void {
+    if (this.#recovery.hasFlowFailed || this.#isDone()) return;
+    const { failure } = this.#run.deadline;
+    if (!failure) return;
+    this.#run.options.logger.error({ error: failure }, 'the flow took too long; it is reverted');
+    this.#revertAll(failure);
   }
 
   /** Starts what is ready, as far as there is room. */
   #fill(): void {
-    const { waiting, writer, options, frontier, book } = this.#run;
-    const concurrency = options.concurrency ?? DEFAULT_TASK_CONCURRENCY;
+    const { waiting, frontier, book } = this.#run;
     // What has arrived by now was in time, also for a wait whose time is over since.
     this.#signals.match();
     for (const index of waiting.takeDue()) this.#due(index);
-    for (const index of frontier.takeReady()) if (!isDone(book.get(index))) this.#ready.add(index);
-    while (this.#inFlight.size < concurrency && writer.waiting < CHECKPOINT_RECORDS_MAX) {
-      if (this.#recovery.startRevert()) continue;
-      const index = this.#ready.take();
-      if (index === undefined) return;
-      this.#start(index);
-    }
+    for (const index of frontier.takeReady())
+      if (!isDone(book.get(index))) this.#starts.admit(index);
+    this.#starts.fill();
   }
 
   /** The time has come that an atom waited for. */
@@ -221,7 +276,7 @@ export class FlowRun {
     const { book, graph } = this.#run;
     if (this.#recovery.wake(index) && book.get(index).state !== 'retrying') return;
     const { role } = graph.node(index);
-    if (book.get(index).state !== 'running') return this.#ready.add(index);
+    if (book.get(index).state !== 'running') return this.#starts.admit(index);
     if (role.kind === 'sleep') {
       book.succeed(index, encodeJson({}));
       this.#done(index);
@@ -235,24 +290,32 @@ export class FlowRun {
 
   /** Starts an atom, if it may: it is told more than once that it is ready when a scope starts anew. */
   #start(index: number): void {
-    const { book, graph, frontier, options, waiting, runner } = this.#run;
+    const { book, graph, frontier, options, waiting, runner, remote } = this.#run;
     const node = graph.node(index);
     const { state, nextAtUnixMs } = book.get(index);
-    if (!node.isActive || this.#inFlight.has(index) || !this.#recovery.mayStart(index)) return; // E2
+    if (!node.isActive || this.#isUnderWay(index) || !this.#recovery.mayStart(index)) return; // E2
     if (state === 'retrying' ? !this.#recovery.mayRestart(index) : frontier.isComplete(index))
       return;
     if (state !== 'pending' && state !== 'running' && state !== 'retrying') return;
     if (nextAtUnixMs !== undefined && nextAtUnixMs > options.clock.nowUnixMs()) {
       return waiting.add(index, nextAtUnixMs);
     }
-    if (state === 'retrying') this.#restart(index);
+    if (state === 'retrying') this.#shape.restart(index);
     if (!this.#decisions.mayStart(index)) return this.#decisions.ask(index);
     if (node.role.kind === 'event') return this.#signals.begin(index);
+    if (remote.isFor(index)) {
+      if (!remote.hasRoom) return this.#starts.admit(index);
+      return remote.execute(index, () => this.#endedElsewhere(index));
+    }
     this.#launch({
       index,
       call: () => runner.execute(index),
       ended: (outcome) => this.#executed(index, outcome),
     });
+  }
+
+  #isUnderWay(index: number): boolean {
+    return this.#inFlight.has(index) || this.#run.remote.has(index);
   }
 
   #launch<Value>({ index, call, ended }: Launch<Value>): void {
@@ -267,6 +330,7 @@ export class FlowRun {
           if (this.#isOver) return; // E5
           this.#inFlight.delete(index);
           scopes.count(scope, -1);
+          this.#release.touch();
           ended(outcome);
           this.#advance();
         }),
@@ -282,6 +346,8 @@ export class FlowRun {
     if (executed.kind === 'pause') {
       return book.waitUntil(index, options.clock.nowUnixMs() + executed.ms);
     }
+    const refused = executed.kind === 'list' && this.#shape.refuseItems(index, executed.count);
+    if (refused) return this.#resolveFailure(index, refused);
     if (this.#run.graph.node(index).role.kind === 'retry') {
       book.succeedRound(index, executed.payload);
     } else {
@@ -291,12 +357,21 @@ export class FlowRun {
     if (executed.kind === 'chosen') this.#decisions.passCases(index);
     if (executed.kind !== 'list') return;
     // Its items are known from here on, and start once the list's checkpoint is durable.
-    this.#expand(index);
-    this.#count();
+    this.#shape.expand(index);
+  }
+
+  /** What ran elsewhere has ended, and its record says how: as it is still, when it was told to stop. */
+  #endedElsewhere(index: number): void {
+    const { book, graph, options } = this.#run;
+    const record = book.get(index);
+    if (record.state === 'success') return this.#done(index);
+    if (record.state !== 'failure') return;
+    const level = graph.node(index).scope === 0 ? 'error' : 'warn';
+    options.logger[level](failedTry(record, record.failure), 'a task failed for good elsewhere');
+    this.#recovery.fail(index);
   }
 
   #done(index: number): void {
-    this.#unfinished -= 1;
     this.#decisions.forget(index);
   }
 
@@ -322,40 +397,12 @@ export class FlowRun {
     logger.warn({ ...fields, delayMs }, 'a task failed; it is tried again');
   }
 
-  /** The scope of this controller starts anew. */
-  #restart(controller: number): void {
-    const { frontier, graph } = this.#run;
-    const members = this.#recovery.restart(controller);
-    const others = this.#decisions.reconsider();
-    frontier.undo([controller, ...members, ...others]);
-    const touched = new Set([controller, ...members, ...others]);
-    for (const index of [...members, ...others]) {
-      this.#decisions.forget(index);
-      for (const successor of graph.node(index).successors) touched.add(successor);
-    }
-    frontier.recount(touched);
-    this.#count();
-  }
-
-  /** Gives a map the items that its checkpoint says it has. */
-  #expand(index: number): void {
-    const { graph, book } = this.#run;
-    if (graph.node(index).role.kind !== 'fork') return;
-    const count = Number(readResult(book.get(index))['count']); // written by the runner
-    const fresh = graph.expand(index, count);
-    book.grow();
-    for (const each of fresh) {
-      if (graph.node(each).task && book.isStale(each)) book.reset(each);
-    }
-    this.#gates.open(index, fresh);
-    this.#recovery.scopes.grow();
-  }
-
   /** E1: what is durable lets others go on. */
   #committed(records: readonly AtomRecord[]): void {
     if (this.#isOver) return; // E5
     const { graph, waiting, frontier, options, book } = this.#run;
     options.observer?.committed?.(records);
+    this.#release.touch();
     for (const record of records) {
       const index = graph.placeOf(record.name);
       if (index === undefined || !graph.node(index).isActive) continue;
@@ -376,7 +423,9 @@ export class FlowRun {
   }
 
   #isDone(): boolean {
-    return this.#recovery.hasFlowFailed ? this.#recovery.isFlowReverted : this.#unfinished === 0;
+    return this.#recovery.hasFlowFailed
+      ? this.#recovery.isFlowReverted
+      : this.#run.book.unfinished === 0;
   }
 
   #endDone(): void {
@@ -397,43 +446,9 @@ export class FlowRun {
     ending.end({ kind: 'succeeded', output });
   }
 
-  /** Ends the run when all that is left to do lies further ahead than the run is to wait. */
-  #release(): boolean {
-    const { options, waiting, writer, ending, book } = this.#run;
-    const { clock, releaseAfterMs = DEFAULT_RELEASE_AFTER_MS, signals } = options;
-    const { first } = waiting;
-    if (this.#ready.size > 0 || !this.#recovery.isResting) return false;
-    if (!first && this.#signals.size === 0) return false;
-    if (first && first.untilUnixMs - clock.nowUnixMs() <= releaseAfterMs) return false;
-    if (!writer.isSettled) {
-      // What is under way may let something else start.
-      void writer.flush();
-      return false;
-    }
-    const waitsForSignal = this.#signals.size > 0;
-    const signalsSeen = signals?.received().at(-1)?.seq ?? 0;
-    const reason = waitsForSignal
-      ? this.#signals.reason
-      : waitReason(book.get(first?.index ?? 0), waiting.size - 1);
-    ending.end({
-      kind: 'waiting',
-      untilUnixMs: first?.untilUnixMs,
-      waitsForSignal,
-      remoteTasks: 0,
-      signalsSeen,
-      reason,
-    });
-    return true;
-  }
-
-  /** Cancel with revert: what goes forward is told to stop, and everything is reverted. */
-  #cancel(reason: unknown): void {
+  /** The flow has failed as a whole: what goes forward is told to stop, and everything is reverted. */
+  #revertAll(reason: unknown): void {
     this.#stopper.stopForward(reason);
     this.#recovery.failFlow(toFailure(reason));
-    this.#advance();
   }
-}
-
-function isDone({ state }: AtomRecord): boolean {
-  return state === 'success' || state === 'ignore';
 }

@@ -214,6 +214,59 @@ describe('a wait for a signal', () => {
     expect(different).toEqual([]);
   });
 
+  test('gets no signal that a wait has taken which the flow has no more', async () => {
+    const wait = (name: string) => waitFor(name, { event: 'go', provides: name });
+    const signals = new Signals();
+    signals.send('go', 'first');
+    const old = new Job(flow({ name: 'f', body: linear('main', wait('one'), wait('two')) }));
+    expect(await old.run({ signals: source(signals) })).toMatchObject({ kind: 'waiting' });
+    expect(old.record('one').signal).toBe(1);
+    const job = new Job(flow({ name: 'f', body: wait('two') }));
+    for (const [name, record] of old.records) job.records.set(name, record);
+    expect(await job.run({ signals: source(signals) })).toMatchObject({ kind: 'waiting' });
+    signals.send('go', 'second');
+    expect(outputOf(await job.run({ signals: source(signals) }))).toEqual({ two: 'second' });
+  });
+
+  test('of an item gets no signal again that an item of an earlier round has taken', async () => {
+    const createJob = () => {
+      const list = task({
+        name: 'list',
+        requires: { round: z.number() },
+        provides: { items: z.array(z.number()) },
+        execute: ({ round }) => ({ items: round === 1 ? [0, 1] : [0] }),
+      });
+      const last = task({
+        name: 'last',
+        requires: { text: z.array(z.string()) },
+        provides: { said: z.array(z.string()) },
+        retry: { attempts: 1 },
+        execute: ({ text }, ctx) => {
+          if (ctx.try === 1) throw new Error('not these');
+          return { said: text };
+        },
+      });
+      const answer = waitFor('answer', { event: 'answer', schema: z.string(), provides: 'text' });
+      const other = waitFor('other', { event: 'answer', schema: z.string(), provides: 'other' });
+      const body = withRetry(
+        times({ attempts: 2, provides: 'round' }),
+        linear(
+          'inner',
+          list,
+          unordered('both', other, map('each', { over: 'items', as: 'item', body: answer })),
+          last,
+        ),
+      );
+      return new Job(flow({ name: 'f', body, output: ['said', 'other'] }));
+    };
+    const signals = new Signals();
+    for (const each of ['a', 'b', 'c', 'd', 'e']) signals.send('answer', each);
+    const request = { signals: source(signals), concurrency: 1 };
+    const { result, different } = await compareCrashes(createJob, request);
+    expect(outputOf(result)).toEqual({ said: ['e'], other: 'd' });
+    expect(different).toEqual([]);
+  });
+
   test('of every item of a map is met by a signal for each', async () => {
     const body = map('each', {
       over: 'names',

@@ -1,4 +1,4 @@
-import { type FlowType, InvalidArgumentError, parseName } from '@holdfast/core';
+import { type FlowType, InvalidArgumentError, LIMITS, parseName } from '@holdfast/core';
 import { compile } from './compile.ts';
 import type { CompiledGraph } from './compiled-graph.ts';
 import { digestOf } from './digest.ts';
@@ -12,8 +12,11 @@ import type {
   PostedInput,
 } from './flow-wiring-type.ts';
 import { isItem } from './item.ts';
+import { checkMigrations, type Migration } from './migration.ts';
 import { checkNumber, checkRetry, mergeRetry, type RetryOptions } from './retry-options.ts';
+import { checkRuns } from './runs-where.ts';
 import { isSchema, jsonSchemaOf } from './schema.ts';
+import type { RunsWhere } from './task.ts';
 import type { Item } from './wiring-type.ts';
 
 // Registered under a global key, so that a flow made by another copy of this package is one too.
@@ -33,6 +36,8 @@ export interface Flow<Input = unknown, Output = unknown> extends FlowType<Input,
   readonly digest: string;
   /** Tells one generation of the flow's code from another, where jobs of the one can't simply go on with the other. */
   readonly version: number;
+  /** Earlier versions whose jobs this one goes on with, the earliest first. */
+  readonly continues: readonly number[];
   /** For the engine. */
   readonly [PLAN]: FlowPlan;
 }
@@ -43,6 +48,7 @@ export type AnyFlow = Flow;
 /** The highest version of a flow. */
 export const FLOW_VERSION_MAX = 1_000_000;
 
+const TIMEOUT_RANGE = { min: 1, max: LIMITS.durationMaxMs, whole: true };
 const VERSION_RANGE = { min: 1, max: FLOW_VERSION_MAX, whole: true };
 
 /** What {@link flow} takes. */
@@ -61,8 +67,25 @@ export interface FlowDefinition<Input, Body, Output> {
   readonly output?: Output | undefined;
   /** A whole number from 1 to {@link FLOW_VERSION_MAX}. Default: 1. */
   readonly version?: number | undefined;
+  /**
+   * For each earlier version whose jobs this one goes on with, what becomes of their records; `{}` where
+   * nothing does. Each leads to this version at once, not to the next one. Jobs of versions that aren't
+   * named here are left to workers that still have them. Default: none.
+   */
+  readonly migrations?: Readonly<Record<number, Migration>> | undefined;
   /** For tasks that have no policy of their own. Default: core's `DEFAULT_RETRY`. */
   readonly retry?: RetryOptions | undefined;
+  /**
+   * The flow fails, and everything is reverted, when it has not come to its end so many milliseconds
+   * after its first attempt began, pauses, waits and time without a worker included; reverts may take longer.
+   * A whole number from 1 to `LIMITS.durationMaxMs`. Default: no limit.
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Where tasks run that don't say it themselves: see `runs` of `task()`. Everything else of a flow,
+   * controllers, choices, maps, pauses and waits, runs where the flow does. Default: 'here'.
+   */
+  readonly runs?: RunsWhere | undefined;
 }
 
 /**
@@ -96,7 +119,14 @@ export function flow<
   checkRetry(definition.retry, `${field}.retry`);
   const { version = 1 } = definition;
   checkNumber(`${field}.version`, version, VERSION_RANGE);
-  const compiled = compile({ flow: name, body, input, output });
+  checkNumber(`${field}.timeoutMs`, definition.timeoutMs, TIMEOUT_RANGE);
+  const runs = checkRuns(definition.runs, `${field}.runs`) ?? 'here';
+  const compiled = compile({ flow: name, body, input, output, runs });
+  const migrations = checkMigrations(definition.migrations, {
+    field,
+    version,
+    body: compiled.plan,
+  });
   const shape = {
     name,
     description: definition.description ?? '',
@@ -107,11 +137,13 @@ export function flow<
     ...compiled.plan,
     input,
     retry: mergeRetry(definition.retry),
-    runs: 'here',
+    runs,
     version,
-    totalMs: undefined,
+    migrations,
+    totalMs: definition.timeoutMs,
   });
-  return Object.freeze({ ...shape, version, digest: digestOf(shape), [PLAN]: plan });
+  const continues = Object.freeze([...migrations.keys()]);
+  return Object.freeze({ ...shape, version, continues, digest: digestOf(shape), [PLAN]: plan });
 }
 
 /** True for what {@link flow} made. */

@@ -32,8 +32,9 @@ export class ForkGates {
     const { items, active } = graph.forks.get(fork) ?? { items: [], active: 0 };
     const current = items.slice(0, active);
     // Those that an earlier attempt began go on first: they may hold more than fits at once.
-    const begun = current.filter((item) => this.#hasBegun(item));
-    const others = current.filter((item) => !begun.includes(item));
+    const begun: ForkItem[] = [];
+    const others: ForkItem[] = [];
+    for (const item of current) (this.#hasBegun(item) ? begun : others).push(item);
     const room = Math.max(0, node.role.concurrency - begun.length);
     this.#excess.set(fork, Math.max(0, begun.length - node.role.concurrency));
     for (const item of current) {

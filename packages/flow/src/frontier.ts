@@ -74,11 +74,15 @@ export class Frontier {
     }
   }
 
-  /** Makes nodes incomplete again; call {@link recount} for them, and for what follows them, after that. */
+  /** Makes nodes incomplete again: what follows them waits for them anew. Call {@link recount} for them after that. */
   undo(indexes: Iterable<number>): void {
     for (const index of indexes) {
-      this.#isComplete[index] = false;
       this.#isPassedOver[index] = false;
+      if (!this.isComplete(index)) continue;
+      this.#isComplete[index] = false;
+      for (const successor of this.#graph.node(index).successors) {
+        this.#waiting[successor] = (this.#waiting[successor] ?? 0) + 1;
+      }
     }
   }
 

@@ -5,7 +5,7 @@ export type { CompiledGraph, GraphEdge, GraphNode, ValueSource } from './compile
 export type { EventWait, WaitDefinition } from './event-wait.ts';
 export { waitFor } from './event-wait.ts';
 export type { AnyFlow, Flow, FlowDefinition } from './flow.ts';
-export { flow, isFlow } from './flow.ts';
+export { FLOW_VERSION_MAX, flow, isFlow } from './flow.ts';
 export type { Decider, Link, LinkResults } from './link.ts';
 export { link } from './link.ts';
 export type { FlowEvent, FlowListener } from './listener.ts';
@@ -18,6 +18,8 @@ export {
 } from './listener-hub.ts';
 export type { MapDefinition, MapItem } from './map.ts';
 export { MAP_CONCURRENCY_MAX, map } from './map.ts';
+export type { Migration, OldJob, OldTask } from './migration.ts';
+export { MIGRATION_RESULTS_MAX } from './migration.ts';
 export type { OptionalSchema } from './optional-schema.ts';
 export { optional } from './optional-schema.ts';
 export type {
@@ -29,6 +31,8 @@ export type {
 export { graph, linear, unordered } from './pattern.ts';
 export type { ReduceDefinition } from './reduce.ts';
 export { reduce } from './reduce.ts';
+export { isRemoteEnd } from './remote-end.ts';
+export { remoteLabelsOf } from './remote-plan.ts';
 export type {
   Controlled,
   ControllerOptions,
@@ -51,8 +55,11 @@ export {
   retryController,
   times,
 } from './retry-rounds.ts';
-export { runFlow, TASK_CONCURRENCY_MAX } from './run-flow.ts';
+export { CONTINUE_RETRY_MS, runFlow, TASK_CONCURRENCY_MAX } from './run-flow.ts';
 export type {
+  RemoteCall,
+  RemoteEnd,
+  RemoteTasks,
   RunIdentity,
   RunObserver,
   RunOptions,
@@ -67,15 +74,18 @@ export {
   DEFAULT_RELEASE_AFTER_MS,
   DEFAULT_TASK_CONCURRENCY,
   PROGRESS_INTERVAL_MS,
+  REMOTE_TASKS_AT_ONCE,
   STOP_GRACE_MS,
 } from './run-options.ts';
+export type { RemoteTaskOptions } from './run-remote-task.ts';
+export { runRemoteTask } from './run-remote-task.ts';
 export type { Schemas } from './schema.ts';
 export type { Sleep, SleepDefinition } from './sleep.ts';
 export { sleep } from './sleep.ts';
 export type { TaskTiming } from './standard-listeners.ts';
 export { loggingListener, timingListener } from './standard-listeners.ts';
 export type { Stored } from './stored.ts';
-export type { DefinedTask, Task } from './task.ts';
+export type { DefinedTask, RunsWhere, Task } from './task.ts';
 export { named, TASK_PRIORITY_MAX, TASK_PRIORITY_MIN, task } from './task.ts';
 export type { CallContext, RevertContext, TaskContext } from './task-context.ts';
 export type { NamedBindings, TaskBindings, TaskDefinition } from './task-definition.ts';

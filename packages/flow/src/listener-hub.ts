@@ -22,6 +22,8 @@ export interface ListenedRun {
   readonly flow: AnyFlow;
   readonly jobId: string;
   readonly attempt: number;
+  /** Of a task job: the job whose flow its one task belongs to. */
+  readonly parentId?: string | undefined;
 }
 
 /** What a run tells the hub. */
@@ -51,10 +53,10 @@ export class ListenerHub {
   /** A run starts; what it tells the returned functions, listeners are told. */
   listen(run: ListenedRun): RunListening {
     const { clock } = this.#parts;
-    const { jobId, attempt } = run;
-    const { name: flow } = run.flow;
+    const { jobId, attempt, parentId } = run;
+    const whose = { flow: run.flow.name, jobId, attempt, ...(parentId ? { parentId } : {}) };
     const secretsOf = this.#secretsOf(run.flow);
-    const base = () => ({ flow, jobId, attempt, atUnixMs: clock.nowUnixMs() });
+    const base = () => ({ ...whose, atUnixMs: clock.nowUnixMs() });
     this.#tell({ ...base(), kind: 'started' });
     return {
       observer: {

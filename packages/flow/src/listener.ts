@@ -6,6 +6,8 @@ interface EventBase {
   readonly flow: string;
   readonly jobId: string;
   readonly attempt: number;
+  /** For the attempt of a task job: the job whose flow its one task belongs to. */
+  readonly parentId?: string | undefined;
   readonly atUnixMs: number;
 }
 

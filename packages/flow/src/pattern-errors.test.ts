@@ -45,7 +45,7 @@ const CASES: Readonly<Record<string, SentenceCase>> = {
   },
   'retry-mistyped': {
     code: `withRetry(forEach({ values: ['a'], provides: 'size' }), linear('main', pack));`,
-    says: ["task 'pack' requires 'size' as a number, but task 'main.retry' provides a string"],
+    says: ["task 'pack' requires 'size' as a number, but task 'main.retry' provides 'a'"],
   },
   'retry-mistyped-round': {
     code: `withRetry(times({ attempts: 2, provides: 'path' }), send);`,
@@ -112,6 +112,22 @@ const CASES: Readonly<Record<string, SentenceCase>> = {
   'choice-mistyped-case': {
     code: `linear('main', choose('c', { case: () => 'a', cases: { a: measure, b: label } }), pack);`,
     says: ["task 'pack' requires 'size' as a number, but task 'label' provides a string"],
+  },
+  'choice-unknown-case': {
+    code: `choose('c', { case: () => 'c', cases: { a: measure, b: copy } });`,
+    says: [`Type '"c"' is not assignable to type '"a" | "b"`],
+  },
+  'choice-unknown-case-computed': {
+    code: `choose('c', { requires: { size: z.number() }, case: ({ size }) => (size > 1 ? 'large' : 'a'), cases: { a: measure, b: copy } });`,
+    says: ['"a" | "b"'],
+  },
+  'choice-unknown-case-promised': {
+    code: `choose('c', { requires: { size: z.number() }, case: async ({ size }) => (size > 1 ? 'large' : 'a'), cases: { a: measure, b: copy } });`,
+    says: ['"a" | "b"'],
+  },
+  'choice-no-case': {
+    code: `choose('c', { requires: { size: z.number() }, case: ({ size }) => (size > 1 ? 'a' : undefined), cases: { a: measure, b: copy } });`,
+    says: ['"a" | "b"'],
   },
   'choice-doubled': {
     code: `choose('c', { case: () => 'a', cases: { a: copy, b: linear('l', copy) } });`,

@@ -106,13 +106,12 @@ class Builder {
 
   #task(name: string, takes: readonly number[], seen: readonly string[]) {
     const from = seen.length === 0 ? [] : takes.map((place) => seen[place % seen.length] ?? 'list');
-    const built = task({
+    const item: Task = task({
       name,
       requires: Object.fromEntries(from.map((value) => [value, z.unknown()])),
       provides: { [`v-${name}`]: z.unknown() },
       execute: () => ({}),
     });
-    const item = built as unknown as Task; // its names are not known statically
     return { item, gives: [`v-${name}`] };
   }
 

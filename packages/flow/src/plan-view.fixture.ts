@@ -14,13 +14,12 @@ export function node(
 ): Task {
   const schemas = (names: readonly string[]) =>
     Object.fromEntries(names.map((value) => [value, z.number()]));
-  const built = task({
+  return task({
     name,
     requires: schemas(takes),
     provides: schemas(gives),
     execute: () => Object.fromEntries(gives.map((value) => [value, 1])),
   });
-  return built as unknown as Task; // its names are not known statically
 }
 
 /** What the flows take. */

@@ -70,7 +70,7 @@ type Notes = { readonly plan: FlowPlan; readonly events: Event[]; readonly job: 
 function buildTask(each: TaskPlan, index: number, { plan, events, job }: Notes): Task {
   const name = `t${index}`;
   const takes = takesOf(each, index, plan);
-  const built = task({
+  return task({
     name,
     requires: Object.fromEntries(takes.map((from) => [`v${from}`, z.number()])),
     provides: { [`v${index}`]: z.number() },
@@ -97,7 +97,6 @@ function buildTask(each: TaskPlan, index: number, { plan, events, job }: Notes):
             events.push({ kind: 'undone', task: name, key, attempt });
           },
   });
-  return built as unknown as Task; // its names are not known statically
 }
 
 function takesOf(each: TaskPlan, index: number, plan: FlowPlan): readonly number[] {

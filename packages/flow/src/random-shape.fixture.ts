@@ -16,7 +16,12 @@ import type { Item } from './wiring-type.ts';
 /** A random item of a flow, of every kind that the language has. */
 export type Shape =
   /** Fails in so many of its first tries; its own policy tries twice when `isPatient`. */
-  | { readonly kind: 'task'; readonly failures: number; readonly isPatient: boolean }
+  | {
+      readonly kind: 'task';
+      readonly failures: number;
+      readonly isPatient: boolean;
+      readonly isRemote: boolean;
+    }
   | { readonly kind: 'linear' | 'unordered'; readonly items: readonly Shape[] }
   | {
       readonly kind: 'retry';
@@ -49,6 +54,7 @@ export function shape(options: { readonly isOrdered: boolean }): fc.Arbitrary<Sh
           kind: fc.constant('task' as const),
           failures: fc.constantFrom(0, 0, 0, 1, 2, 3),
           isPatient: fc.boolean(),
+          isRemote: fc.boolean(),
         }),
       },
       fc.record({ kind: fc.constant('sleep' as const), ms: fc.constantFrom(0, 10, 20_000) }),
@@ -151,11 +157,12 @@ export function buildShape(plan: Shape, calls: ShapeCall[]): AnyFlow {
 
 function buildTask(
   name: string,
-  each: { readonly failures: number; readonly isPatient: boolean },
+  each: Extract<Shape, { readonly kind: 'task' }>,
   calls: ShapeCall[],
 ): Item {
   return task({
     name,
+    runs: each.isRemote ? 'anywhere' : 'here',
     retry: {
       attempts: each.isPatient ? 2 : 1,
       backoff: { initialMs: 10, factor: 1, maxMs: 10, jitter: 0 },

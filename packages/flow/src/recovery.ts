@@ -14,17 +14,18 @@
 //       whose revert failed for good keeps what it waited for from being reverted.
 //   S4. A round starts only after everything in the scope is reverted, durably, and its pause is over.
 //       The controller's record is what starts it: records of earlier rounds count for nothing then.
-//   S5. When two scopes, one within the other, are not forward, the outer one decides.
+//   S5. Of two scopes, one within the other, one at most is not forward: the outer one, once it settles,
+//       takes over whatever the inner one was about to do.
 import { assert, backoffMs, type Failure, LIMITS, type RetryDecision } from '@holdfast/core';
 import type { CallOutcome } from './call-outcome.ts';
-import type { Launch, RunParts } from './run-parts.ts';
+import { Fifo } from './fifo.ts';
+import type { Launch, RunParts, RunPlace } from './run-parts.ts';
 import { hasRevertWork, ScopeRevert } from './scope-revert.ts';
 import { type ScopeRun, ScopeRuns } from './scope-runs.ts';
 
 export interface RecoveryParts {
   readonly run: RunParts;
   readonly launch: <Value>(launch: Launch<Value>) => void;
-  readonly advance: () => void;
 }
 
 /** See the head of this file. */
@@ -32,6 +33,13 @@ export class Recovery {
   readonly scopes: ScopeRuns;
   readonly #parts: RecoveryParts;
   readonly #run: RunParts;
+  /** Scopes in which a revert may be ready to start. */
+  readonly #startable: Readonly<Record<RunPlace, Fifo<ScopeRun>>> = {
+    here: new Fifo(),
+    elsewhere: new Fifo(),
+  };
+  /** Scopes that wait for something to be durable, in the order of their marks. */
+  readonly #unwritten = new Fifo<{ readonly run: ScopeRun; readonly mark: number }>();
   /** The only scope that is reverted when the flow fails, where its controllers want it so. */
   #only: number | undefined;
 
@@ -58,32 +66,33 @@ export class Recovery {
     return this.scopes.flow.revert?.isDone === true;
   }
 
-  /** True while no scope waits for something else than time. */
+  /** True while no scope waits for something else than time, or what runs elsewhere. Asked while nothing runs here. */
   get isResting(): boolean {
-    for (const run of this.scopes.active) {
-      if (this.scopes.outermostActive(run.index) !== run) continue;
-      if (run.phase === 'resting' || run.phase === 'reverting') continue;
-      return false;
-    }
-    return true;
+    return this.scopes.isResting;
   }
 
   /** S1. */
   mayStart(index: number): boolean {
-    return this.scopes.outermostActive(this.#run.graph.node(index).scope) === undefined;
+    return this.#activeOf(index) === undefined;
   }
 
   /** An atom has failed for good. */
   fail(index: number): void {
     const { book, graph } = this.#run;
+    if (!this.mayStart(index)) return; // S5
     // One that is reverted because of another has no failure of its own.
     const cause = book.get(index).failure ?? book.findFlowFailure(book.atoms());
     this.#resolve(graph.node(index).scope, cause);
   }
 
-  /** The flow as a whole has failed. */
+  /** The flow as a whole has failed: all of it is reverted, also where it was to be a part of it so far. */
   failFlow(cause: Failure): void {
-    this.#settle(this.scopes.flow, cause);
+    const { flow } = this.scopes;
+    if (this.#only !== undefined) {
+      this.#only = undefined;
+      this.scopes.setPhase(flow, 'forward');
+    }
+    this.#settle(flow, cause);
   }
 
   /** Takes up what earlier attempts left. */
@@ -97,7 +106,7 @@ export class Recovery {
     for (const [scope, { controller }] of graph.scopes.entries()) {
       if (controller === undefined || !graph.node(controller).isActive) continue;
       const { state, rounds } = book.get(controller);
-      if (state !== 'retrying' || this.scopes.outermostActive(scope)) continue;
+      if (state !== 'retrying' || this.scopes.activeAround(scope)) continue; // S5
       const run = this.scopes.get(scope);
       run.cause = rounds.at(-1)?.failures[0] ?? book.findFlowFailure(graph.members(scope));
       this.#beginRevert(run);
@@ -109,35 +118,55 @@ export class Recovery {
     for (const index of failed.sort((one, other) => order(one) - order(other))) this.fail(index);
   }
 
-  /** Does what can be done now, apart from starting reverts. */
+  /** Does what can be done now, apart from starting reverts. Costs what has happened, however many scopes there are. */
   advance(): void {
-    for (const run of [...this.scopes.active]) {
-      if (this.scopes.outermostActive(run.index) !== run) continue; // S5
+    const { due } = this.scopes;
+    const { writer } = this.#run;
+    for (let next = this.#unwritten.first; next; next = this.#unwritten.first) {
+      if (!writer.isWritten(next.mark)) break;
+      this.#unwritten.take();
+      due.add(next.run);
+    }
+    for (let run = due.take(); run; run = due.take()) {
       if (run.phase === 'settling' && run.running === 0) this.#settled(run);
-      else if (run.phase === 'marked') this.#beginRevert(run);
+      else if (run.phase === 'marked' && run.running === 0) this.#beginRevert(run);
       if (run.phase === 'reverting' && run.index !== 0 && run.revert?.isDone) this.#reverted(run);
     }
   }
 
   /** Starts one revert; false when none can start now. */
-  startRevert(): boolean {
-    for (const run of this.scopes.active) {
-      if (this.scopes.outermostActive(run.index) === run && run.revert?.startNext()) return true;
+  startRevert(place: RunPlace): boolean {
+    const startable = this.#startable[place];
+    for (let run = startable.first; run; run = startable.first) {
+      if (run.revert?.startNext(place)) return true;
+      startable.take();
     }
     return false;
   }
 
   /** The time has come that an atom waited for; false when that is none of the recovery's business. */
   wake(index: number): boolean {
-    const run = this.#outermostOf(index);
+    const run = this.#activeOf(index);
     if (!run) return false;
     run.revert?.wake(index);
+    this.#look(run);
     return true;
   }
 
   /** A record of this atom is durable. */
   committed(index: number): void {
-    this.#outermostOf(index)?.revert?.committed(index);
+    const run = this.#activeOf(index);
+    if (!run) return;
+    run.revert?.committed(index);
+    this.#look(run);
+  }
+
+  /** Something has happened to this scope. */
+  #look(run: ScopeRun): void {
+    this.scopes.due.add(run);
+    if (!run.revert) return;
+    this.#startable.here.add(run);
+    this.#startable.elsewhere.add(run);
   }
 
   /** True when the scope of this controller is reverted, and waits for nothing but its time. */
@@ -145,20 +174,19 @@ export class Recovery {
     return this.#controlledBy(controller).phase === 'resting';
   }
 
-  /** S4: the scope of this controller starts anew. Returns the places of what counts as pending now. */
-  restart(controller: number): readonly number[] {
+  /** The nodes that count in the scope of this controller. */
+  membersOf(controller: number): readonly number[] {
+    return [...this.#run.graph.members(this.#controlledBy(controller).index)];
+  }
+
+  /** S4: the scope of this controller, with these members, starts anew: they count as pending now. */
+  restart(controller: number, members: readonly number[]): void {
     const { graph, book } = this.#run;
-    const run = this.#controlledBy(controller);
-    const members = [...graph.members(run.index)];
     for (const index of members) {
       book.reset(index);
-      graph.collapse(index);
+      book.deactivated(graph.collapse(index));
     }
-    for (const inner of graph.within(run.index)) {
-      this.scopes.setPhase(this.scopes.get(inner), 'forward');
-    }
-    this.scopes.setPhase(run, 'forward');
-    return members;
+    this.scopes.setPhase(this.#controlledBy(controller), 'forward');
   }
 
   #controlledBy(controller: number): ScopeRun {
@@ -168,8 +196,8 @@ export class Recovery {
     return this.scopes.get(graph.scopeFrom(home, role.controls));
   }
 
-  #outermostOf(index: number): ScopeRun | undefined {
-    return this.scopes.outermostActive(this.#run.graph.node(index).scope);
+  #activeOf(index: number): ScopeRun | undefined {
+    return this.scopes.activeAround(this.#run.graph.node(index).scope);
   }
 
   #controllerOf(run: ScopeRun): number | undefined {
@@ -181,7 +209,6 @@ export class Recovery {
     // What the outermost controller that gave up wants reverted.
     let sole: number | undefined;
     for (const run of this.scopes.around(scope)) {
-      if (this.scopes.outermostActive(run.index)) return; // S5
       const end = this.#endOf(run);
       if (!end) {
         if (run.index === 0) this.#only = sole;
@@ -208,9 +235,13 @@ export class Recovery {
 
   #settle(run: ScopeRun, cause: Failure): void {
     if (run.phase !== 'forward') return;
+    const { graph, waiting } = this.#run;
     run.cause = cause;
     this.scopes.setPhase(run, 'settling');
-    this.#run.waiting.remove(this.#run.graph.members(run.index));
+    waiting.remove(graph.members(run.index));
+    for (const inner of graph.within(run.index)) {
+      this.scopes.setPhase(this.scopes.get(inner), 'forward'); // S5
+    }
   }
 
   #settled(run: ScopeRun): void {
@@ -236,9 +267,9 @@ export class Recovery {
       index: controller,
       call: () => runner.judge(controller),
       ended: (outcome) => {
-        if (outcome.kind === 'interrupted' || run.phase !== 'judging') return; // S5: what is around it has started anew.
+        if (outcome.kind === 'interrupted' || run.phase !== 'judging') return; // S5
         this.scopes.setPhase(run, 'settling');
-        if (this.scopes.outermostActive(run.index) !== run || options.signal.aborted) return; // S5
+        if (options.signal.aborted) return;
         this.#judged(run, controller, outcome);
       },
     });
@@ -283,7 +314,9 @@ export class Recovery {
 
   /** S2. */
   #beginRevert(run: ScopeRun): void {
-    const { book, graph, writer, ending } = this.#run;
+    const { book, graph } = this.#run;
+    // A revert that an earlier attempt has begun elsewhere comes to its end first.
+    if (run.running > 0) return this.scopes.setPhase(run, 'marked');
     const isFlow = run.index === 0;
     const members = [...graph.members(isFlow ? (this.#only ?? 0) : run.index)];
     for (const index of members) if (graph.node(index).task) book.closeTry(index);
@@ -291,13 +324,25 @@ export class Recovery {
     assert(cause, 'a scope is reverted for a reason');
     const work = members.filter((index) => hasRevertWork(this.#run, index));
     this.#markFlowFailure(work, cause);
-    if ((work.length > 0 || !isFlow) && !writer.isSettled) {
-      this.scopes.setPhase(run, 'marked');
-      void writer.flush().then(() => ending.guard(this.#parts.advance));
-      return;
+    if ((work.length > 0 || !isFlow) && !this.#isWritten(run)) {
+      return run.phase === 'marked' ? undefined : this.scopes.setPhase(run, 'marked');
     }
     this.scopes.setPhase(run, 'reverting');
     run.revert = new ScopeRevert({ run: this.#run, members, cause, launch: this.#parts.launch });
+    this.#look(run);
+  }
+
+  /** True once everything is durable that was known when the scope asked first; else it is looked at again then. */
+  #isWritten(run: ScopeRun): boolean {
+    const { writer } = this.#run;
+    const { mark = writer.mark } = run;
+    const isWritten = writer.isWritten(mark);
+    if (!isWritten && run.mark === undefined) {
+      writer.hurry();
+      this.#unwritten.add({ run, mark });
+    }
+    run.mark = isWritten ? undefined : mark;
+    return isWritten;
   }
 
   /**
@@ -318,13 +363,10 @@ export class Recovery {
 
   /** S4: the scope is reverted, as far as it can be. */
   #reverted(run: ScopeRun): void {
-    const { book, waiting, writer, ending } = this.#run;
+    const { book, waiting } = this.#run;
     const controller = this.#controllerOf(run);
     assert(controller !== undefined && run.revert, 'only the flow has no controller');
-    if (!writer.isSettled) {
-      void writer.flush().then(() => ending.guard(this.#parts.advance));
-      return;
-    }
+    if (!this.#isWritten(run)) return;
     const [failed] = run.revert.failed;
     if (failed !== undefined) {
       const { name } = book.get(failed);

@@ -261,9 +261,15 @@ export function retryController<
       ...definition,
       execute: definition.execute?.bind(definition) ?? (() => undefined),
     },
-    // It gets only values that passed the schemas that its arguments' types come from.
-    onFailure: definition.onFailure.bind(definition) as unknown as RetrySpec['onFailure'],
+    onFailure: eraseTypes(definition.onFailure.bind(definition)),
   });
+}
+
+/** The engine asks only with values that passed the schemas that the types of the arguments were inferred from. */
+function eraseTypes(
+  judge: (args: never, ctx: RetryContext) => RetryDecision | PromiseLike<RetryDecision>,
+): RetrySpec['onFailure'] {
+  return judge as RetrySpec['onFailure']; // The compiler can't follow that.
 }
 
 const NOTHING = { task: { execute: () => undefined } } as const;

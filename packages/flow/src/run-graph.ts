@@ -6,7 +6,7 @@
 //       a map that runs once more take the nodes that they had before; items that there are no more
 //       are left inactive, and count for nothing.
 //   G2. A scope lies in `scopes` after the scope around it.
-import { assert } from '@holdfast/core';
+import { assert, InvalidArgumentError, LIMITS } from '@holdfast/core';
 import type { FlowPlan, PlanBody, PlanNode, PlanRole, PlanSource, PlanVote } from './flow-plan.ts';
 import type { TaskSpec } from './task.ts';
 
@@ -66,6 +66,7 @@ export class RunGraph {
   readonly scopes: RunScope[] = [];
   readonly forks: Map<number, ForkItems> = new Map();
   readonly #places = new Map<string, number>();
+  #atomCount = 0;
 
   constructor(plan: FlowPlan) {
     this.#addBody(plan, { home: OWN_HOME, suffix: '', around: undefined });
@@ -85,7 +86,7 @@ export class RunGraph {
 
   /** How many atoms count. */
   get atomCount(): number {
-    return this.nodes.reduce((sum, node) => (node.isActive && isAtom(node) ? sum + 1 : sum), 0);
+    return this.#atomCount;
   }
 
   /** The place of the node with this name; undefined when the flow has none. */
@@ -118,6 +119,19 @@ export class RunGraph {
     }
   }
 
+  /** Throws {@link InvalidArgumentError} when the flow has no room for so many items of a map. */
+  checkRoom(fork: number, count: number): void {
+    const { role, name } = this.node(fork);
+    assert(role.kind === 'fork', `${name} is a map`);
+    const perItem = Math.max(1, role.body.nodes.length);
+    const most = Math.floor((LIMITS.tasksPerFlow - this.#atomCount) / perItem);
+    if (count <= most) return;
+    throw new InvalidArgumentError(role.list, {
+      value: `a list of ${count} items`,
+      allowed: `up to ${Math.max(0, most)} items: a flow has at most ${LIMITS.tasksPerFlow} tasks, those of each item included`,
+    });
+  }
+
   /**
    * Gives a map `count` items. Returns the places of all nodes that are active now and were not
    * before; what isn't needed any more becomes inactive.
@@ -134,24 +148,35 @@ export class RunGraph {
       for (const place of [item.gate, ...item.nodes, item.end]) {
         const each = this.node(place);
         if (isActive && !each.isActive) fresh.push(place);
-        each.isActive = isActive;
+        this.#setActive(each, isActive);
       }
     }
     known.active = count;
     return fresh;
   }
 
-  /** Makes the items of a map inactive, and of the maps within them: its list is not known any more. */
-  collapse(fork: number): void {
+  /**
+   * Makes the items of a map inactive, and of the maps within them: its list is not known any more.
+   * Returns the places of all nodes that were active and are not any more; none when it is no map.
+   */
+  collapse(fork: number): readonly number[] {
     const known = this.forks.get(fork);
-    if (!known) return;
-    known.active = 0;
-    for (const item of known.items) {
+    if (!known) return [];
+    const gone: number[] = [];
+    for (const item of known.items.slice(0, known.active)) {
       for (const place of [item.gate, ...item.nodes, item.end]) {
-        this.node(place).isActive = false;
-        this.collapse(place);
+        gone.push(place);
+        this.#setActive(this.node(place), false);
+        for (const inner of this.collapse(place)) gone.push(inner);
       }
     }
+    known.active = 0;
+    return gone;
+  }
+
+  #setActive(node: RunNode, isActive: boolean): void {
+    if (node.isActive !== isActive && isAtom(node)) this.#atomCount += isActive ? 1 : -1;
+    node.isActive = isActive;
   }
 
   #addItem(fork: number, index: number): ForkItem {
@@ -244,7 +269,9 @@ export class RunGraph {
       isActive: home.item === undefined,
     });
     this.scope(scope).nodes.push(index);
-    if (node.task) this.#places.set(name, index);
+    if (!node.task) return;
+    this.#places.set(name, index);
+    if (home.item === undefined) this.#atomCount += 1;
   }
 }
 

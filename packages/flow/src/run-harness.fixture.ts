@@ -12,7 +12,13 @@ import {
 } from '@holdfast/core';
 import type { AnyFlow } from './flow.ts';
 import { runFlow } from './run-flow.ts';
-import type { RunObserver, RunOptions, RunResult, SignalSource } from './run-options.ts';
+import type {
+  RemoteTasks,
+  RunObserver,
+  RunOptions,
+  RunResult,
+  SignalSource,
+} from './run-options.ts';
 import { type Task, task } from './task.ts';
 import { driveVirtually } from './testing/virtual-drive.ts';
 
@@ -22,6 +28,8 @@ export interface RunRequest {
   readonly payload?: Payload;
   readonly concurrency?: number;
   readonly releaseAfterMs?: number;
+  /** See `RunOptions.startedAtUnixMs`. */
+  readonly startedAtUnixMs?: number;
   /** See `RunOptions.mayCall`. */
   readonly mayCall?: () => boolean;
   readonly logger?: Logger;
@@ -35,6 +43,8 @@ export interface RunRequest {
   readonly suspend?: AbortSignal;
   readonly cancel?: AbortSignal;
   readonly signals?: SignalSource;
+  /** Makes the port for tasks that run elsewhere; `write` writes records of the job like a checkpoint. */
+  readonly remote?: (write: RunOptions['checkpoint']) => RemoteTasks;
 }
 
 /**
@@ -98,6 +108,16 @@ export class Job {
   #options(request: RunRequest): RunOptions {
     const { observer } = request;
     let commits = 0;
+    const { attempt } = this;
+    const checkpoint: RunOptions['checkpoint'] = async (atoms) => {
+      commits += 1;
+      const commit = commits;
+      await request.beforeCommit?.(atoms, commit);
+      // As a store would by the fence: an attempt that has died writes nothing any more.
+      if (this.attempt !== attempt) throw new Crash('another attempt has begun');
+      this.#store(atoms);
+      request.afterCommit?.(commit);
+    };
     return {
       flow: this.flow,
       input: request.payload ?? encodeJson(request.input ?? {}),
@@ -108,17 +128,13 @@ export class Job {
         fence: BigInt(this.attempt * 10),
       },
       atoms: [...this.records.values()],
-      checkpoint: async (atoms) => {
-        commits += 1;
-        const commit = commits;
-        await request.beforeCommit?.(atoms, commit);
-        this.#store(atoms);
-        request.afterCommit?.(commit);
-      },
+      checkpoint,
+      remote: request.remote?.(checkpoint),
       signal: this.signal.signal,
       clock: this.clock,
       random: createSeededRandom(1),
       logger: request.logger ?? silentLogger,
+      startedAtUnixMs: request.startedAtUnixMs,
       mayCall: request.mayCall,
       suspend: request.suspend,
       cancel: request.cancel,
@@ -137,7 +153,7 @@ export class Job {
 }
 
 /** Thrown by a checkpoint port in the place of a process that dies. */
-class Crash extends Error {
+export class Crash extends Error {
   override readonly name: string = 'Crash';
 }
 

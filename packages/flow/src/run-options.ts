@@ -18,6 +18,9 @@ export const DEFAULT_TASK_CONCURRENCY = 8;
 /** Waits that last longer than this end a run as 'waiting', unless the run says otherwise. */
 export const DEFAULT_RELEASE_AFTER_MS = 5000;
 
+/** Tasks of one run that run elsewhere at once. They don't count among those that run here. */
+export const REMOTE_TASKS_AT_ONCE = 256;
+
 /** How long a run that is stopped waits for user code, and for a commit under way, to end. */
 export const STOP_GRACE_MS = 2000;
 
@@ -74,14 +77,17 @@ export interface RemoteCall {
   readonly startTimeoutMs?: number | undefined;
 }
 
-/** How a task ended that ran elsewhere. */
+/**
+ * How a task ended that ran elsewhere. Where it never came to its end, `atom` is its record as far as it
+ * got, so that no number of a try is used twice; undefined when none was written.
+ */
 export type RemoteEnd =
-  /** It came to its end there, all its tries included: `atom` says how, and with what. */
+  /** It came to its end there, all its tries included: `atom` says how, and with what. See `isRemoteEnd`. */
   | { readonly kind: 'ended'; readonly atom: AtomRecord }
   /** It never came to its end: too many workers died of it, or none began it in time. */
-  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly atom?: AtomRecord | undefined }
   /** It was told to stop, and has. */
-  | { readonly kind: 'cancelled' };
+  | { readonly kind: 'cancelled'; readonly atom?: AtomRecord | undefined };
 
 /** Runs tasks elsewhere. */
 export interface RemoteTasks {
@@ -95,7 +101,10 @@ export interface RemoteTasks {
     call: RemoteCall,
     options: {
       readonly cancel: AbortSignal;
-      /** Told the name of the task job once it is known. */
+      /**
+       * Told the name of the task job once it is durable, and its end would be known if it had come
+       * by then. The run doesn't end as 'waiting' before.
+       */
       readonly posted: (taskJob: JobId) => void;
     },
   ) => Promise<RemoteEnd>;

@@ -1,8 +1,10 @@
 import type { AtomBook } from './atom-book.ts';
 import type { CallOutcome } from './call-outcome.ts';
 import type { CheckpointWriter } from './checkpoint-writer.ts';
+import type { FlowDeadline } from './flow-deadline.ts';
 import type { FlowPlan } from './flow-plan.ts';
 import type { Frontier } from './frontier.ts';
+import type { RemoteDesk } from './remote-desk.ts';
 import type { RunEnding } from './run-ending.ts';
 import type { RunGraph } from './run-graph.ts';
 import type { RunOptions } from './run-options.ts';
@@ -19,8 +21,13 @@ export interface RunParts {
   readonly writer: CheckpointWriter;
   readonly ending: RunEnding;
   readonly waiting: WaitingRoom;
+  readonly deadline: FlowDeadline;
   readonly frontier: Frontier;
+  readonly remote: RemoteDesk;
 }
+
+/** Where an atom runs: each place has room of its own, and neither waits for the other. */
+export type RunPlace = 'here' | 'elsewhere';
 
 /** A call of user code for an atom. */
 export interface Launch<Value> {

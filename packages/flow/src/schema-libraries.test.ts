@@ -23,6 +23,15 @@ interface Output {
   readonly text: string;
 }
 
+/** What the tasks do, whatever the library. */
+const measured = (city: string, unit: 'C' | 'F'): Pick<Output, 'report'> => ({
+  report: { city, degrees: unit === 'C' ? 20 : 68 },
+});
+const told = (args: {
+  readonly greeting?: string | undefined;
+  readonly report: Output['report'];
+}): Pick<Output, 'text'> => ({ text: `${args.greeting ?? 'Hi'}: ${args.report.degrees}` });
+
 function withZod() {
   const report = z.object({ city: z.string(), degrees: z.number() });
   const measure = task({
@@ -31,7 +40,7 @@ function withZod() {
     provides: { report },
     execute: ({ city, unit }) => {
       expectTypeOf(unit).toEqualTypeOf<'C' | 'F'>();
-      return { report: { city, degrees: unit === 'C' ? 20 : 68 } };
+      return measured(city, unit);
     },
   });
   const tell = task({
@@ -40,7 +49,7 @@ function withZod() {
     provides: { text: z.string() },
     execute: (args) => {
       expectTypeOf(args.greeting).toEqualTypeOf<string | undefined>();
-      return { text: `${args.greeting ?? 'Hi'}: ${args.report.degrees}` };
+      return told(args);
     },
   });
   return flow({
@@ -58,7 +67,7 @@ function withValibot() {
     provides: { report },
     execute: ({ city, unit }) => {
       expectTypeOf(unit).toEqualTypeOf<'C' | 'F'>();
-      return { report: { city, degrees: unit === 'C' ? 20 : 68 } };
+      return measured(city, unit);
     },
   });
   const tell = task({
@@ -67,7 +76,7 @@ function withValibot() {
     provides: { text: v.string() },
     execute: (args) => {
       expectTypeOf(args.greeting).toEqualTypeOf<string | undefined>();
-      return { text: `${args.greeting ?? 'Hi'}: ${args.report.degrees}` };
+      return told(args);
     },
   });
   return flow({
@@ -86,7 +95,7 @@ function withArktype() {
     provides: { report },
     execute: ({ city, unit }) => {
       expectTypeOf(unit).toEqualTypeOf<'C' | 'F'>();
-      return { report: { city, degrees: unit === 'C' ? 20 : 68 } };
+      return measured(city, unit);
     },
   });
   const tell = task({
@@ -95,7 +104,7 @@ function withArktype() {
     provides: { text: arktype('string') },
     execute: (args) => {
       expectTypeOf(args.greeting).toEqualTypeOf<string | undefined>();
-      return { text: `${args.greeting ?? 'Hi'}: ${args.report.degrees}` };
+      return told(args);
     },
   });
   return flow({
@@ -112,7 +121,7 @@ function withPlainTypes() {
     provides: { report: type<Output['report']>() },
     execute: ({ city, unit }) => {
       expectTypeOf(unit).toEqualTypeOf<'C' | 'F'>();
-      return { report: { city, degrees: unit === 'C' ? 20 : 68 } };
+      return measured(city, unit);
     },
   });
   const tell = task({
@@ -121,7 +130,7 @@ function withPlainTypes() {
     provides: { text: type<string>() },
     execute: (args) => {
       expectTypeOf(args.greeting).toEqualTypeOf<string | undefined>();
-      return { text: `${args.greeting ?? 'Hi'}: ${args.report.degrees}` };
+      return told(args);
     },
   });
   return flow({ name: 'weather', input: type<Input>(), body: linear('main', measure, tell) });

@@ -1,9 +1,10 @@
 // The revert of a scope: every atom in it that has begun, against the order of the graph (S3).
 import type { Failure } from '@holdfast/core';
 import { type CallOutcome, type FailedCall, retryDelayMs } from './call-outcome.ts';
+import { Fifo } from './fifo.ts';
 import { revertPolicy } from './retry-options.ts';
 import { RevertOrder } from './revert-order.ts';
-import type { Launch, RunParts } from './run-parts.ts';
+import type { Launch, RunParts, RunPlace } from './run-parts.ts';
 import { failedTry } from './run-words.ts';
 
 export interface ScopeRevertParts {
@@ -19,11 +20,16 @@ export class ScopeRevert {
   readonly #parts: ScopeRevertParts;
   readonly #order: RevertOrder;
   readonly #members: ReadonlySet<number>;
-  readonly #ready: number[] = [];
+  readonly #ready: Readonly<Record<RunPlace, Fifo<number>>> = {
+    here: new Fifo(),
+    elsewhere: new Fifo(),
+  };
   readonly #resting = new Set<number>();
   #running = 0;
   /** Atoms that user code has to revert yet. */
   #left: number;
+  /** What was known when the last revert ended, as a mark of the writer. */
+  #mark = 0;
 
   constructor(parts: ScopeRevertParts) {
     this.#parts = parts;
@@ -35,9 +41,9 @@ export class ScopeRevert {
   /** True when everything is reverted, or can't be. */
   get isDone(): boolean {
     this.#takeReady();
-    const isIdle = this.#running === 0 && this.#ready.length === 0 && this.#resting.size === 0;
+    const isIdle = this.#running === 0 && !this.#hasReady && this.#resting.size === 0;
     // What is not durable yet may let another revert start.
-    return isIdle && (this.#left === 0 || this.#parts.run.writer.isSettled);
+    return isIdle && (this.#left === 0 || this.#parts.run.writer.isWritten(this.#mark));
   }
 
   /** Atoms whose revert failed for good. */
@@ -51,12 +57,16 @@ export class ScopeRevert {
   }
 
   /** Starts one revert; false when none can start now. */
-  startNext(): boolean {
+  startNext(place: RunPlace): boolean {
     this.#takeReady();
-    const index = this.#ready.shift();
+    const index = this.#ready[place].take();
     if (index === undefined) return false;
     const { run, cause, launch } = this.#parts;
     this.#running += 1;
+    if (place === 'elsewhere') {
+      run.remote.revert(index, cause, () => this.#endedElsewhere(index));
+      return true;
+    }
     launch({
       index,
       call: () => run.runner.revert(index, cause),
@@ -67,7 +77,15 @@ export class ScopeRevert {
 
   /** The pause before the revert's next try is over. */
   wake(index: number): void {
-    if (this.#resting.delete(index)) this.#ready.push(index);
+    if (this.#resting.delete(index)) this.#enqueue(index);
+  }
+
+  get #hasReady(): boolean {
+    return this.#ready.here.size > 0 || this.#ready.elsewhere.size > 0;
+  }
+
+  #enqueue(index: number): void {
+    this.#ready[this.#parts.run.remote.isFor(index) ? 'elsewhere' : 'here'].add(index);
   }
 
   /** The atom's revert, or the failure of its last try, is durable, and still what is known last. */
@@ -76,7 +94,8 @@ export class ScopeRevert {
     const { state, nextAtUnixMs } = book.get(index);
     if (state === 'reverted') this.#order.settle(index);
     const isWaiting = state === 'reverting' && nextAtUnixMs !== undefined;
-    if (!isWaiting || this.#ready.includes(index) || this.#resting.has(index)) return;
+    const isReady = this.#ready.here.has(index) || this.#ready.elsewhere.has(index);
+    if (!isWaiting || isReady || this.#resting.has(index)) return;
     this.#resting.add(index);
     waiting.add(index, nextAtUnixMs);
   }
@@ -93,7 +112,7 @@ export class ScopeRevert {
           this.#resting.add(index);
           waiting.add(index, nextAtUnixMs);
         } else {
-          this.#ready.push(index);
+          this.#enqueue(index);
         }
       }
     }
@@ -123,6 +142,20 @@ export class ScopeRevert {
     } else if (outcome.kind === 'failure') {
       this.#failed(index, outcome);
     }
+    this.#mark = this.#parts.run.writer.mark;
+  }
+
+  /** The task job has come to its end, with all tries of the revert, or never began. */
+  #endedElsewhere(index: number): void {
+    this.#running -= 1;
+    const { book, options, writer } = this.#parts.run;
+    this.#mark = writer.mark;
+    const record = book.get(index);
+    const { state, revertFailure: error } = record;
+    if (state !== 'reverted' && state !== 'revertFailure') return;
+    this.#resolved();
+    if (state === 'reverted') return;
+    options.logger.error(failedTry(record, error), 'a revert failed for good; undo it by hand');
   }
 
   /** After the last revert by user code nobody has to wait for a commit: the rest has nothing to revert. */
@@ -139,7 +172,8 @@ export class ScopeRevert {
     const { book, graph, options, plan } = this.#parts.run;
     const { clock, random, logger } = options;
     const { thrown } = outcome;
-    const counted = book.get(index).revertTries;
+    const { revertTries, forgivenRevertTries } = book.get(index);
+    const counted = revertTries - forgivenRevertTries;
     const policy = revertPolicy(graph.node(index).task, plan.retry);
     const delayMs = retryDelayMs({ ...outcome, counted }, policy, random);
     const fields = failedTry(book.get(index), thrown);

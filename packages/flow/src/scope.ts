@@ -167,7 +167,7 @@ function take(providers: readonly NodeProvider[], { waiter, value }: Wanted): re
 }
 
 /** True when the task can do without the value. A schema that answers too late is believed to. */
-function isOptional(spec: TaskSpec, arg: string): boolean {
+export function isOptional(spec: TaskSpec, arg: string): boolean {
   return [spec.requires, spec.revertRequires].every((schemas) => {
     const schema = own(schemas, arg);
     return schema === undefined || acceptsUndefined(schema) !== false;

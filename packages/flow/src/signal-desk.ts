@@ -4,6 +4,7 @@
 
 import type { Payload } from '@holdfast/core';
 import type { CallOutcome } from './call-outcome.ts';
+import type { Signal } from './run-options.ts';
 import type { Launch, RunParts } from './run-parts.ts';
 
 export interface SignalDeskParts {
@@ -19,12 +20,17 @@ export interface SignalDeskParts {
 export class SignalDesk {
   readonly #parts: SignalDeskParts;
   readonly #waiting = new Set<number>();
+  /** The last signal of each name that was taken: those before it were too. */
   readonly #taken = new Map<string, number>();
-  /** How many nodes of the graph `#taken` knows of. */
-  #seen = 0;
+  /** Signals that earlier attempts have taken, and whose names aren't known yet. */
+  readonly #unnamed: Set<number>;
 
   constructor(parts: SignalDeskParts) {
     this.#parts = parts;
+    const { atoms } = parts.run.options;
+    // Of all records, because what has taken a signal may be no part of the flow: a wait that another
+    // version of it had, an item that a map has no more or hasn't got again yet.
+    this.#unnamed = new Set(atoms.flatMap(({ signal }) => signal ?? []));
   }
 
   /** How many atoms wait, those apart that stand in a scope that has failed. */
@@ -76,7 +82,7 @@ export class SignalDesk {
     const { graph, book, options } = this.#parts.run;
     const signals = options.signals?.received() ?? [];
     if (signals.length === 0 || this.#waiting.size === 0) return;
-    const taken = this.#takenByName();
+    this.#nameTaken(signals);
     for (const index of [...this.#waiting].sort((one, other) => one - other)) {
       const { role } = graph.node(index);
       if (role.kind !== 'event' || book.get(index).state !== 'running') {
@@ -84,10 +90,10 @@ export class SignalDesk {
         continue;
       }
       if (!this.#parts.mayStart(index)) continue;
-      const after = taken.get(role.event.event) ?? 0;
+      const after = this.#taken.get(role.event.event) ?? 0;
       const signal = signals.find((each) => each.name === role.event.event && each.seq > after);
       if (!signal) continue;
-      taken.set(signal.name, signal.seq);
+      this.#taken.set(signal.name, signal.seq);
       this.#waiting.delete(index);
       this.#parts.launch({
         index,
@@ -109,20 +115,12 @@ export class SignalDesk {
     this.await(index); // Its time may have been over meanwhile.
   }
 
-  /**
-   * The last signal of each name that was taken: those before it were too. Kept from one look to the
-   * next, and read from the records of all waits whenever the graph has got more of them; those of items
-   * that a map has no more are among them.
-   */
-  #takenByName(): Map<string, number> {
-    const { graph, book } = this.#parts.run;
-    for (; this.#seen < graph.nodes.length; this.#seen += 1) {
-      const { role } = graph.node(this.#seen);
-      if (role.kind !== 'event') continue;
-      const { event } = role.event;
-      const seq = book.get(this.#seen).signal ?? 0;
-      this.#taken.set(event, Math.max(this.#taken.get(event) ?? 0, seq));
+  /** Finds out the names of the signals that earlier attempts have taken. */
+  #nameTaken(signals: readonly Signal[]): void {
+    if (this.#unnamed.size === 0) return;
+    for (const { seq, name } of signals) {
+      if (!this.#unnamed.delete(seq)) continue;
+      this.#taken.set(name, Math.max(this.#taken.get(name) ?? 0, seq));
     }
-    return this.#taken;
   }
 }

@@ -11,6 +11,7 @@ export class Stopper {
   readonly #clock: Clock;
   readonly #ending: RunEnding;
   readonly #stop = new AbortController();
+  readonly #cancel = new AbortController();
   readonly #abandoned = Promise.withResolvers<void>();
   readonly #follow: () => void;
   #grace: Timer | undefined;
@@ -27,9 +28,18 @@ export class Stopper {
     return { stop: this.#stop.signal, abandoned: this.#abandoned.promise };
   }
 
+  /**
+   * Aborts only when what goes forward is to be reverted. A run that is stopped leaves what runs
+   * elsewhere alone: another attempt goes on with it.
+   */
+  get cancel(): AbortSignal {
+    return this.#cancel.signal;
+  }
+
   /** What ignores its signal is left behind after the grace that a stopped run has. */
   stopForward(reason: unknown): void {
     this.#stop.abort(reason);
+    this.#cancel.abort(reason);
     this.#grace ??= this.#clock.startTimer(STOP_GRACE_MS, () => this.#abandoned.resolve());
   }
 

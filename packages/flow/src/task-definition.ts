@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { RetryOptions } from './retry-options.ts';
 import type { Schemas } from './schema.ts';
 import type { Stored } from './stored.ts';
+import type { RunsWhere } from './task.ts';
 import type { RevertContext, TaskContext } from './task-context.ts';
 import type {
   CheckedInject,
@@ -106,6 +107,19 @@ export interface TaskDefinition<
    * from `TASK_PRIORITY_MIN` to `TASK_PRIORITY_MAX`. Default: 0.
    */
   readonly priority?: number | undefined;
+  /**
+   * Where the task runs, and its revert: where its flow does ('here'), or as a job of its own on any
+   * worker that serves this version of the flow on the job's queue ('anywhere'), or on any of those that
+   * have these labels. What it takes travels as JSON then, values of the flow's input too. Default: as
+   * the flow says.
+   */
+  readonly runs?: RunsWhere | undefined;
+  /**
+   * A task that runs elsewhere has failed for good when nobody has begun to run it so many milliseconds
+   * after it could start. From 1 to `LIMITS.durationMaxMs`; without effect for a task that runs where
+   * its flow does, and refused where `runs` is 'here'. Default: no limit.
+   */
+  readonly startTimeoutMs?: number | undefined;
 }
 
 /** What `named()` takes besides a name and a task. Each entry takes the place of what the task says about the same value. */

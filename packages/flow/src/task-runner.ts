@@ -278,19 +278,14 @@ export class TaskRunner {
   #countItems(node: RunNode): number {
     const { graph, values } = this.#parts;
     assert(node.role.kind === 'fork', `${node.name} is a map`);
-    const { list: name, body } = node.role;
-    const list = values.listOf(this.#placeOf(node));
+    const { list: name } = node.role;
+    const place = this.#placeOf(node);
+    const list = values.listOf(place);
     if (!Array.isArray(list)) {
       throw new InvalidArgumentError(name, { value: typeof list, allowed: 'a list' });
     }
-    const most = Math.floor(
-      (LIMITS.tasksPerFlow - graph.atomCount) / Math.max(1, body.nodes.length),
-    );
-    if (list.length <= most) return list.length;
-    throw new InvalidArgumentError(name, {
-      value: `a list of ${list.length} items`,
-      allowed: `up to ${Math.max(0, most)} items: a flow has at most ${LIMITS.tasksPerFlow} tasks, those of each item included`,
-    });
+    graph.checkRoom(place, list.length);
+    return list.length;
   }
 
   /** Controllers see their history too. */

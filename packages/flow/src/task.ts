@@ -1,6 +1,13 @@
-import { InvalidArgumentError, MAX_TIMER_MS, parseName, type WorkerLabels } from '@holdfast/core';
+import {
+  InvalidArgumentError,
+  LIMITS,
+  MAX_TIMER_MS,
+  parseName,
+  type WorkerLabels,
+} from '@holdfast/core';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { checkNumber, checkRetry, type RetryOptions } from './retry-options.ts';
+import { checkRuns } from './runs-where.ts';
 import { isSchema, type Schemas } from './schema.ts';
 import { type BoundNames, bindNames, overlayBindings } from './task-bindings.ts';
 import type { CallContext, RevertContext, TaskContext } from './task-context.ts';
@@ -143,9 +150,12 @@ interface UntypedDefinition extends TaskBindings<Names, Names, Readonly<Record<s
   readonly heartbeatMs?: number | undefined;
   readonly priority?: number | undefined;
   readonly secrets?: readonly string[] | undefined;
+  readonly runs?: RunsWhere | undefined;
+  readonly startTimeoutMs?: number | undefined;
 }
 
 const TIMEOUT_RANGE = { min: 1, max: MAX_TIMER_MS, whole: true };
+const START_TIMEOUT_RANGE = { min: 1, max: LIMITS.durationMaxMs, whole: true };
 const PRIORITY_RANGE = { min: TASK_PRIORITY_MIN, max: TASK_PRIORITY_MAX, whole: true };
 
 function createSpec(definition: UntypedDefinition): TaskSpec {
@@ -159,6 +169,8 @@ function createSpec(definition: UntypedDefinition): TaskSpec {
   checkNumber(`${field}.timeoutMs`, definition.timeoutMs, TIMEOUT_RANGE);
   checkNumber(`${field}.heartbeatMs`, definition.heartbeatMs, TIMEOUT_RANGE);
   checkNumber(`${field}.priority`, definition.priority, PRIORITY_RANGE);
+  const runs = checkRuns(definition.runs, `${field}.runs`);
+  checkStartTimeout(definition.startTimeoutMs, { runs, field: `${field}.startTimeoutMs` });
   const requires = checkSchemas(definition.requires, `${field}.requires`);
   const revertRequires = definition.revertRequires
     ? checkSchemas(definition.revertRequires, `${field}.revertRequires`)
@@ -179,6 +191,20 @@ function createSpec(definition: UntypedDefinition): TaskSpec {
     heartbeatMs: definition.heartbeatMs,
     priority: definition.priority ?? 0,
     secrets: checkSecrets(definition.secrets, { provides, field: `${field}.secrets` }),
+    runs,
+    startTimeoutMs: definition.startTimeoutMs,
+  });
+}
+
+function checkStartTimeout(
+  startTimeoutMs: number | undefined,
+  { runs, field }: { readonly runs: RunsWhere | undefined; readonly field: string },
+): void {
+  checkNumber(field, startTimeoutMs, START_TIMEOUT_RANGE);
+  if (startTimeoutMs === undefined || runs !== 'here') return;
+  throw new InvalidArgumentError(field, {
+    value: startTimeoutMs,
+    allowed: "none for a task that runs 'here': it starts as soon as it can",
   });
 }
 

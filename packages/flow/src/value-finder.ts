@@ -76,6 +76,9 @@ export class ValueFinder {
     switch (provider.kind) {
       case 'input':
         return { value: own(input, provider.value) };
+      case 'argument':
+        // Decoded once, for all tries of the task; each has a value of its own that it may change.
+        return { value: structuredClone(own(input, provider.value)) };
       case 'node': {
         const from = graph.placeFrom(node, provider.node);
         if (graph.node(from).role.kind === 'gather') return this.#gather(from, provider.value);

@@ -54,6 +54,16 @@ const CASES: Readonly<Record<string, SentenceCase>> = {
     code: `linear('main', resolve, count);`,
     says: ["task 'count' requires 'commit' as a number, but task 'resolve' provides a string"],
   },
+  'mistyped-literal': {
+    code: `linear('main', task({ name: 'mode', provides: { mode: z.literal('fast') }, execute: () => ({ mode: 'fast' as const }) }), task({ name: 'go', requires: { mode: z.literal('slow') }, execute: () => {} }));`,
+    says: ["task 'go' requires 'mode' as 'slow', but task 'mode' provides 'fast'"],
+  },
+  'mistyped-enum': {
+    code: `linear('main', task({ name: 'mode', provides: { mode: z.enum(['fast', 'slow']) }, execute: () => ({ mode: 'fast' as const }) }), task({ name: 'go', requires: { mode: z.enum(['slow', 'safe']) }, execute: () => {} }));`,
+    says: [
+      "task 'go' requires 'mode' as one of several strings, but task 'mode' provides one of several other strings",
+    ],
+  },
   'mistyped-in-a-graph': {
     code: `graph('main', { tasks: [count, resolve] });`,
     says: ["task 'count' requires 'commit' as a number, but task 'resolve' provides a string"],

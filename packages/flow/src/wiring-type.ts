@@ -260,9 +260,9 @@ export type TypeName<Type> = [Type] extends [never]
   : unknown extends Type
     ? 'an unknown value'
     : [Type] extends [string]
-      ? 'a string'
+      ? LiteralName<Type, string, `'${Type}'`>
       : [Type] extends [number]
-        ? 'a number'
+        ? LiteralName<Type, number, `${Type}`>
         : [Type] extends [boolean]
           ? 'a boolean'
           : [Type] extends [null | undefined]
@@ -279,6 +279,27 @@ export type TypeName<Type> = [Type] extends [never]
                       ? 'an object'
                       : 'one of several types';
 
-/** A type in words that says so when it only looks like the other one: two objects, two literals. */
+/** A literal as it is written, several literals, or any value of their kind. */
+type LiteralName<Type extends Kind, Kind extends string | number, Written extends string> =
+  // True for what names no single key: the kind as a whole, a pattern, a brand.
+  {} extends Readonly<Record<Type, 1>>
+    ? `a ${KindName<Kind>}`
+    : IsUnion<Type> extends true
+      ? `one of several ${KindName<Kind>}s`
+      : Written;
+
+type KindName<Kind> = [Kind] extends [string] ? 'string' : 'number';
+
+type IsUnion<Type, Each = Type> = Each extends Each
+  ? [Type] extends [Each]
+    ? false
+    : true
+  : never;
+
+/** A type in words that says so when it only looks like the other one: two objects, two sets of literals. */
 export type OtherTypeName<Type, Other> =
-  TypeName<Type> extends TypeName<Other> ? `${TypeName<Type>} of another type` : TypeName<Type>;
+  TypeName<Type> extends TypeName<Other>
+    ? TypeName<Type> extends `one of several ${infer Things}`
+      ? `one of several other ${Things}`
+      : `${TypeName<Type>} of another type`
+    : TypeName<Type>;

@@ -27,6 +27,8 @@ import type { AskSpec } from './workflow-spec.ts';
 export interface WorkflowBookParts {
   /** The workflow's name. */
   readonly name: string;
+  /** The workflow's version, which every changed record gets. */
+  readonly flowVersion: number;
   readonly identity: RunIdentity;
   readonly clock: Clock;
   readonly observer: RunObserver;
@@ -114,6 +116,10 @@ export class WorkflowBook {
         name,
         new Error(`the function no longer asks for step ${name}; undo it by hand`),
       );
+    }
+    // What is left as it is because of a revert that failed belongs to what a revival starts anew.
+    for (const { name, state } of this.all) {
+      if (state === 'failure') this.#change(name, 'now', { intention: 'revert' });
     }
     const failed = this.all.find(({ state }) => state === 'revertFailure');
     if (!failed) {
@@ -278,10 +284,10 @@ export class WorkflowBook {
   }
 
   #change(name: string, urgency: Urgency, change: Partial<AtomRecord>): AtomRecord {
-    const { identity, observer, writer } = this.#parts;
+    const { identity, observer, writer, flowVersion } = this.#parts;
     const before = this.get(name);
     const { attempt, worker } = identity;
-    const after: AtomRecord = { ...before, ...change, attempt, worker };
+    const after: AtomRecord = { ...before, ...change, flowVersion, attempt, worker };
     assert(
       change.state === undefined || canTransitionTask(before.state, after.state),
       `${name} can't go from ${before.state} to ${after.state}`,

@@ -25,13 +25,17 @@ export function redeploy(job: Job, run: (ctx: WorkflowContext) => unknown): Job 
 
 /** What an operator's revival makes of the records. */
 export function revive(job: Job): void {
+  if (Object.values(job.states()).includes('reverting')) return;
   for (const [name, record] of job.records) {
-    if (!['failure', 'reverted', 'revertFailure'].includes(record.state)) continue;
+    const { state, intention } = record;
+    const isCause = state === 'failure' && intention === 'revert';
+    if (state !== 'reverted' && state !== 'revertFailure' && !isCause) continue;
     job.records.set(name, {
       ...record,
       state: 'pending',
       intention: 'execute',
       forgivenTries: record.tries,
+      forgivenRevertTries: record.revertTries,
       result: undefined,
       failure: undefined,
       revertFailure: undefined,

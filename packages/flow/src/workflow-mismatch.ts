@@ -55,7 +55,9 @@ export class WorkflowMismatch {
   end(failure: Failure): MismatchEnd {
     const { releaseAfterMs, clock, random } = this.#options;
     const { root } = this.#book;
-    const number = isReverting(root) ? root.revertTries + 1 : root.tries - root.forgivenTries;
+    const number = isReverting(root)
+      ? root.revertTries - root.forgivenRevertTries + 1
+      : root.tries - root.forgivenTries;
     const mayWait =
       this.#found?.mayWait === true &&
       releaseAfterMs !== Number.POSITIVE_INFINITY &&

@@ -111,7 +111,8 @@ export class WorkflowReverts {
   #failed(name: string, step: StepSpec, outcome: FailedCall): void {
     const { options, book, retry } = this.#parts;
     const { clock, logger, random } = options;
-    const counted = book.get(name).revertTries;
+    const { revertTries, forgivenRevertTries } = book.get(name);
+    const counted = revertTries - forgivenRevertTries;
     const delayMs = retryDelayMs({ ...outcome, counted }, mergeRetry(step.retry, retry), random);
     const fields = failedTry(book.get(name), outcome.thrown);
     if (delayMs === undefined) {

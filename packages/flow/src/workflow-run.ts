@@ -34,11 +34,11 @@ import {
 import { type CallOutcome, unusable } from './call-outcome.ts';
 import { CheckpointWriter } from './checkpoint-writer.ts';
 import { createWorkflowContext } from './create-workflow-context.ts';
+import { FlowDeadline } from './flow-deadline.ts';
 import { afterMicrotasks } from './microtasks.ts';
 import { RunEnding } from './run-ending.ts';
-import { DEFAULT_RELEASE_AFTER_MS, type RunOptions, type RunResult } from './run-options.ts';
+import type { RunOptions, RunResult } from './run-options.ts';
 import type { Values } from './run-values.ts';
-import { waitReason } from './run-words.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import { WorkflowAsks } from './workflow-asks.ts';
 import { failureOf, isReverting, WorkflowBook } from './workflow-book.ts';
@@ -46,6 +46,7 @@ import { StepFailedError } from './workflow-failure.ts';
 import { WorkflowJournal } from './workflow-journal.ts';
 import { WorkflowMismatch } from './workflow-mismatch.ts';
 import { WorkflowPauses } from './workflow-pauses.ts';
+import { WorkflowRelease } from './workflow-release.ts';
 import { WorkflowReplay } from './workflow-replay.ts';
 import { WorkflowReverts } from './workflow-reverts.ts';
 import type { AskSpec, WorkflowSpec } from './workflow-spec.ts';
@@ -54,6 +55,11 @@ import { encodeChecked, WorkflowSteps } from './workflow-steps.ts';
 
 /** What a run does now: give what was recorded; start what is new; let what runs settle; revert. */
 type Phase = 'replaying' | 'live' | 'settling' | 'reverting';
+
+type Launch = <Value>(
+  call: Promise<CallOutcome<Value>>,
+  ended: (outcome: CallOutcome<Value>) => void,
+) => void;
 
 type FunctionEnd =
   | { readonly kind: 'returned'; readonly output: Payload }
@@ -75,6 +81,8 @@ export class WorkflowRun {
   readonly #starts: WorkflowStarts;
   readonly #reverts: WorkflowReverts;
   readonly #waiting: WaitingRoom;
+  readonly #deadline: FlowDeadline;
+  readonly #release: WorkflowRelease;
   readonly #asks = new WorkflowAsks();
   /** Aborts when nobody waits for steps any more. */
   readonly #stepsEnd = new AbortController();
@@ -101,8 +109,12 @@ export class WorkflowRun {
     });
     const ending = new RunEnding({ clock, writer, advance: wake });
     const waiting = new WaitingRoom(clock, wake);
+    const deadline = new FlowDeadline(options, wake);
     const { name, retry } = spec;
-    const book = new WorkflowBook({ name, identity, clock, observer, writer }, atoms);
+    const book = new WorkflowBook(
+      { name, flowVersion: options.flow.version, identity, clock, observer, writer },
+      atoms,
+    );
     const steps = new WorkflowSteps({
       options,
       book,
@@ -115,6 +127,7 @@ export class WorkflowRun {
     this.#writer = writer;
     this.#ending = ending;
     this.#waiting = waiting;
+    this.#deadline = deadline;
     this.#book = book;
     this.#steps = steps;
     this.#mismatch = new WorkflowMismatch(name, options, book);
@@ -129,18 +142,16 @@ export class WorkflowRun {
       ended: (ended) => this.#journal.add(ended),
       run: (step) => this.#run(step),
     });
-    const shared = { options, retry, book, asks, steps, writer, waiting };
+    const launch: Launch = (call, ended) => this.#launch(call, ended);
+    const shared = { options, retry, book, asks, steps, writer, waiting, launch };
     this.#starts = new WorkflowStarts({
       ...shared,
       pauses: this.#pauses,
-      launch: (call, ended) => this.#launch(call, ended),
       running: () => this.#running,
       ended: (ended) => this.#journal.add(ended),
     });
-    this.#reverts = new WorkflowReverts({
-      ...shared,
-      launch: (call, ended) => this.#launch(call, ended),
-    });
+    this.#reverts = new WorkflowReverts(shared);
+    this.#release = new WorkflowRelease({ ...shared, pauses: this.#pauses, deadline, ending });
     this.#nowUnixMs = clock.nowUnixMs();
   }
 
@@ -164,6 +175,7 @@ export class WorkflowRun {
       suspend?.removeEventListener('abort', wake);
       unsubscribe?.();
       this.#waiting.disarm();
+      this.#deadline.disarm();
       this.#replay.close();
       this.#ending.close();
       this.#stepsEnd.abort(new Error('the run is over'));
@@ -269,6 +281,7 @@ export class WorkflowRun {
   #advancePhase(): void {
     const { cancel } = this.#options;
     if (cancel?.aborted) this.#failure ??= toFailure(cancel.reason);
+    if (!this.#end) this.#checkDeadline();
     switch (this.#phase) {
       case 'replaying':
       case 'live':
@@ -282,6 +295,14 @@ export class WorkflowRun {
     }
   }
 
+  /** A function whose time is over has failed, whatever it does besides. */
+  #checkDeadline(): void {
+    const { failure } = this.#deadline;
+    if (!failure || this.#failure) return;
+    this.#options.logger.error({ error: failure }, 'the function took too long; it is reverted');
+    this.#failure = toFailure(failure);
+  }
+
   #goForward(): void {
     if (this.#end && !this.#failure) return this.#functionEnded(this.#end);
     if (this.#options.suspend?.aborted) return this.#suspend();
@@ -291,8 +312,9 @@ export class WorkflowRun {
     if (this.#failure) return this.#startSettling(this.#failure.message);
     this.#phase = 'live';
     this.#starts.advance();
-    if (this.#isIdle && this.#mayRelease()) return this.#release();
+    if (this.#isIdle && this.#release.release()) return;
     this.#waiting.arm();
+    this.#deadline.arm();
   }
 
   /** F1: gives the function one end; true when there was one. */
@@ -407,45 +429,7 @@ export class WorkflowRun {
     assert(this.#failure, 'what is reverted has failed');
     const reverts = this.#reverts.advance(this.#failure);
     if (reverts.kind === 'done') this.#ending.end({ kind: 'failed', failure: this.#failure });
-    else if (reverts.kind === 'waiting') this.#endWaiting(reverts.untilUnixMs, reverts.reason);
-  }
-
-  /** True when all that is awaited lies further ahead than the run is to wait. */
-  #mayRelease(): boolean {
-    const { clock, releaseAfterMs = DEFAULT_RELEASE_AFTER_MS } = this.#options;
-    if (!this.#asks.hasOpen) return false;
-    const { first } = this.#waiting;
-    const leftMs = first ? first.untilUnixMs - clock.nowUnixMs() : Number.POSITIVE_INFINITY;
-    if (leftMs <= releaseAfterMs) return false;
-    return this.#asks.open.every(({ name, spec }) => {
-      const { state, nextAtUnixMs } = this.#book.get(name);
-      if (spec.kind !== 'step') return state === 'running';
-      // The failure before a further try has to be durable first (F4).
-      return state === 'pending' && nextAtUnixMs !== undefined && this.#writer.isSettled;
-    });
-  }
-
-  #release(): void {
-    const { first, size } = this.#waiting;
-    const ask = first && this.#asks.at(first.index);
-    const others = size > 1 ? ` (${size - 1} more wait too)` : '';
-    const wait =
-      ask?.spec.kind === 'step'
-        ? waitReason(this.#book.get(ask.name), size - 1)
-        : `${ask?.name ?? 'nothing'} sleeps${others}`;
-    this.#endWaiting(first?.untilUnixMs, this.#pauses.reason ?? wait);
-  }
-
-  #endWaiting(untilUnixMs: number | undefined, reason: string): void {
-    const { waitsForSignal, signalsSeen } = this.#pauses;
-    this.#ending.end({
-      kind: 'waiting',
-      untilUnixMs,
-      waitsForSignal,
-      remoteTasks: 0,
-      signalsSeen,
-      reason,
-    });
+    else if (reverts.kind === 'waiting') this.#release.end(reverts.untilUnixMs, reverts.reason);
   }
 
   #suspend(): void {
@@ -459,7 +443,7 @@ export class WorkflowRun {
     this.#pauses.close();
     const { untilUnixMs } = this.#mismatch.end(failure);
     if (untilUnixMs === undefined) this.#ending.end({ kind: 'failed', failure });
-    else this.#endWaiting(untilUnixMs, failure.message);
+    else this.#release.end(untilUnixMs, failure.message);
   }
 
   get #isIdle(): boolean {

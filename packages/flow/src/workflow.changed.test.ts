@@ -1,4 +1,4 @@
-import { sleep } from '@holdfast/core';
+import { sleep, TerminalError } from '@holdfast/core';
 import { describe, expect, it } from 'vitest';
 import { type Job, outputOf } from './run-harness.fixture.ts';
 import type { WorkflowContext } from './workflow-context.ts';
@@ -219,11 +219,15 @@ describe('changed code', () => {
       if (result) return result;
       await ctx.step('other way', () => 1).catch(() => undefined);
       await ctx.step('elsewhere', () => 1);
-      return await ctx.waitFor('help', { event: 'help' });
+      const revert = (): void => {
+        throw new TerminalError('it sticks');
+      };
+      await ctx.step('stuck', () => 1, { revert });
+      throw new Error('broken');
     });
-    await job.run({ releaseAfterMs: 60_000 });
-    expect(job.state('elsewhere')).toBe('success');
-    revive(job); // As after it was cancelled without revert.
+    await job.run();
+    expect(job.states()).toMatchObject({ elsewhere: 'success', stuck: 'revertFailure' });
+    revive(job);
     isFirst = false;
     expect(outputOf(await job.run())).toBe('fine');
     expect(job.state('elsewhere')).toBe('success');

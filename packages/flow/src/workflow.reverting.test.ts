@@ -213,6 +213,37 @@ describe('a durable function that fails', () => {
   });
 });
 
+describe('a step whose failure was not reverted because of a later one', () => {
+  it('starts afresh after a revival, and so does what a revert has failed for', async () => {
+    let isFixed = false;
+    const tries: string[] = [];
+    const job = jobOf(async (ctx) => {
+      await ctx.all([
+        ctx.step('quick', ({ idempotencyKey }) => {
+          tries.push(idempotencyKey);
+          if (!isFixed) throw new TerminalError('broken');
+        }),
+        ctx.step('slow', () => sleep(job.clock, 100), {
+          retry: { attempts: 2, backoff: { initialMs: 1, factor: 1, maxMs: 1, jitter: 0 } },
+          revert: (_ctx) => {
+            throw new Error('it sticks');
+          },
+        }),
+      ]);
+    });
+    expect((await job.run()).kind).toBe('failed');
+    expect(job.states()).toMatchObject({ quick: 'failure', slow: 'revertFailure' });
+    expect(job.record('slow').revertTries).toBe(2);
+    revive(job);
+    expect((await job.run()).kind).toBe('failed');
+    expect(job.record('slow')).toMatchObject({ revertTries: 4, forgivenRevertTries: 2 });
+    revive(job);
+    isFixed = true;
+    expect((await job.run()).kind).toBe('succeeded');
+    expect(tries).toEqual(['job-1/quick/1', 'job-1/quick/2', 'job-1/quick/3']);
+  });
+});
+
 describe('a job that is cancelled with revert', () => {
   it('stops what runs, reverts everything, and ends failed with the reason', async () => {
     const log: string[] = [];

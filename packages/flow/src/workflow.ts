@@ -19,8 +19,19 @@ export interface WorkflowDefinition<Input, Output> {
   readonly input?: Input | undefined;
   /** What the function returns has to pass this schema. Default: anything that JSON can hold. */
   readonly output?: Output | undefined;
+  /**
+   * A whole number from 1 to `FLOW_VERSION_MAX`. Jobs that another version has begun are left to workers
+   * that have it. There are no migrations, and mostly no need of a new version: changed code that doesn't
+   * fit the records of a job is found. Default: 1.
+   */
+  readonly version?: number | undefined;
   /** For steps that have no policy of their own. Default: core's `DEFAULT_RETRY`. */
   readonly retry?: RetryOptions | undefined;
+  /**
+   * The function has failed, and everything is reverted, when it has not ended so many milliseconds after
+   * its first attempt began; like `timeoutMs` of `flow()`. Default: no limit.
+   */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** A definition without a schema for the output. */
@@ -63,7 +74,15 @@ export function workflow(
   definition: string | WorkflowDefinition<unknown, unknown>,
   run: (ctx: WorkflowContext, input: never) => unknown,
 ): Flow<never, never> {
-  const { name, description, input, output, retry }: WorkflowDefinition<unknown, unknown> =
+  const {
+    name,
+    description,
+    input,
+    output,
+    retry,
+    version,
+    timeoutMs,
+  }: WorkflowDefinition<unknown, unknown> =
     typeof definition === 'string' ? { name: definition } : definition;
   const base = flow({
     name,
@@ -72,7 +91,9 @@ export function workflow(
     input: input as StandardSchemaV1<unknown, Values> | undefined,
     // What is known of its graph before it runs is nothing.
     body: unordered('main'),
+    version,
     retry,
+    timeoutMs,
   });
   const field = `workflow(${name})`;
   if (typeof run !== 'function') {

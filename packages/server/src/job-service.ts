@@ -36,6 +36,7 @@ import {
   type WatchJobResponse,
   WatchJobResponseSchema,
 } from '@holdfast/wire';
+import { createChangeMethods } from './change-methods.ts';
 import { FieldViolations } from './field-violations.ts';
 import { parseJobQuery } from './listing-validation.ts';
 import { type AdmissionParts, admitJobs, type PostedJob } from './post-admission.ts';
@@ -43,9 +44,6 @@ import type { PostGate, PostLoad } from './post-gate.ts';
 import { startPostSpan, traceContextOfCall } from './post-span.ts';
 import { type CallContext, type CallParts, streamCall, unaryCall } from './rpc-call.ts';
 import { parseSignal } from './signal-validation.ts';
-
-/** Characters of the reason of a cancel or a suspend. */
-const REASON_LENGTH = 4096;
 
 /** What the service stands on. */
 export interface JobServiceParts extends CallParts, AdmissionParts {
@@ -83,6 +81,7 @@ export function createJobService(parts: JobServiceParts): UntypedServiceImplemen
       return create(ReviveJobResponseSchema, { status: jobStatusToProto(status) });
     }),
     ...createControlMethods(parts),
+    ...createChangeMethods(parts),
   };
 }
 
@@ -122,7 +121,7 @@ function parseReasoned(request: { readonly id: string; readonly reason: string }
   readonly reason: string;
 } {
   const violations = new FieldViolations();
-  violations.length('reason', request.reason, REASON_LENGTH);
+  violations.length('reason', request.reason, LIMITS.requestReasonLength);
   violations.attempt(() => parseJobId(request.id));
   violations.throwIfAny();
   return { id: parseJobId(request.id), reason: request.reason };

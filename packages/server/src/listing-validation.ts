@@ -50,6 +50,7 @@ export function parseJobQuery(request: ListJobsRequest): JobQuery {
     ...(filter.flow === '' ? {} : { flow: filter.flow }),
     ...(filter.queue === '' ? {} : { queue: filter.queue }),
     ...(filter.worker === '' ? {} : { worker: filter.worker }),
+    ...(filter.taskJobs ? { taskJobs: true } : {}),
     postedAfterUnixMs: optionalTimestampFromProto(filter.postedAfter, 'filter.posted_after'),
     postedBeforeUnixMs: optionalTimestampFromProto(filter.postedBefore, 'filter.posted_before'),
   };

@@ -46,6 +46,8 @@ test('the files that reflection gives are the services as they were written', ()
     'SignalJob unary',
     'SuspendJob unary',
     'ResumeJob unary',
+    'ChangeJob unary',
+    'ForkJob unary',
   ]);
   const newJob = registry.getMessage('holdfast.v1.NewJob');
   expect(newJob?.field['priority']).toMatchObject({ number: 4, oneof: undefined });

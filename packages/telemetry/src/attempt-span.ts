@@ -7,7 +7,8 @@
 //
 // Invariants:
 //   A1. Every attempt is a child of the post's span (or, for a job posted without a trace context, a
-//       root in the trace that its id names), and linked to the attempt before it.
+//       root in the trace that its id names), and linked to the attempt before it. A task job is in the
+//       trace of the job whose task it runs.
 //   A2. An attempt's span is exported once, by whoever committed the job's first orderly end at or
 //       after that attempt. A worker that lost its claim therefore never ends the span.
 //   A3. Its id is the one stored in the attempt's record, so the spans that the dead worker did
@@ -104,6 +105,7 @@ function startSpan(job: TracedJob, attempt: AttemptRecord, attributes: Attribute
           [ATTRIBUTES.queue]: spec.queue,
           [ATTRIBUTES.attempt]: attempt.number,
           [ATTRIBUTES.worker]: attempt.worker,
+          ...taskOf(spec),
           ...attributes,
         },
       },
@@ -111,6 +113,12 @@ function startSpan(job: TracedJob, attempt: AttemptRecord, attributes: Attribute
     );
   if (attempt.spanId === undefined) return start();
   return spanWithId({ spanId: attempt.spanId, traceId: traceIdOf(job, parent) }, start); // A3
+}
+
+/** What a task job runs, and for whom. */
+function taskOf({ remoteTask }: JobSpec): Attributes {
+  if (!remoteTask) return {};
+  return { [ATTRIBUTES.parentId]: remoteTask.parentId, [ATTRIBUTES.task]: remoteTask.task };
 }
 
 function linkToPrevious(
@@ -134,7 +142,7 @@ function linkToPrevious(
 }
 
 function traceIdOf(job: TracedJob, parent: SpanContext | undefined): string {
-  return parent?.traceId ?? traceIdOfJob(job.spec.id);
+  return parent?.traceId ?? traceIdOfJob(job.spec.remoteTask?.parentId ?? job.spec.id);
 }
 
 function tracer(): Tracer {

@@ -22,7 +22,16 @@ describe('names', () => {
   });
 
   test('of attributes that are different for each job are not on metrics', () => {
-    const unbounded = ['jobId', 'attempt', 'worker', 'fence', 'try', 'execution', 'reason'];
+    const unbounded = [
+      'jobId',
+      'parentId',
+      'attempt',
+      'worker',
+      'fence',
+      'try',
+      'execution',
+      'reason',
+    ];
     for (const metric of metrics) {
       for (const attribute of metric.attributes) expect(unbounded).not.toContain(attribute);
     }

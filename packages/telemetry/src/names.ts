@@ -9,7 +9,8 @@ export const SPANS = {
   jobPost: 'job.post',
   /**
    * One attempt of a job, from its claim to its end. Child of the post, linked to the attempt
-   * before. Attributes: job.id, flow, queue, attempt, worker, fence, outcome.
+   * before. Attributes: job.id, flow, queue, attempt, worker, fence, outcome; of a task job also job.parent_id
+   * and task.
    */
   jobAttempt: 'job.attempt',
   /** One call of a task's `execute`. Attributes: job.id, flow, task, try, execution. */
@@ -22,6 +23,8 @@ export const SPANS = {
 export const ATTRIBUTES = {
   /** Spans only: one value for each job would ruin a metric. */
   jobId: 'holdfast.job.id',
+  /** The job whose flow the one task of a task job belongs to. Spans only. */
+  parentId: 'holdfast.job.parent_id',
   flow: 'holdfast.flow',
   queue: 'holdfast.queue',
   /** Number of the attempt, from 1. Spans only. */
@@ -74,19 +77,19 @@ export const METRICS = {
   jobsPosted: {
     name: 'holdfast.jobs.posted',
     unit: '{job}',
-    description: 'Jobs accepted and stored.',
+    description: 'Jobs accepted and stored; not the task jobs of remote tasks.',
     attributes: ['queue', 'flow'],
   },
   jobsFinished: {
     name: 'holdfast.jobs.finished',
     unit: '{job}',
-    description: 'Jobs that reached a final state.',
+    description: 'Jobs that reached a final state; not the task jobs of remote tasks.',
     attributes: ['queue', 'flow', 'state'],
   },
   jobDuration: {
     name: 'holdfast.job.duration',
     unit: 's',
-    description: 'From the post of a job to its final state.',
+    description: 'From the post of a job to its final state; not of task jobs.',
     attributes: ['queue', 'flow', 'state'],
   },
   claimLatency: {

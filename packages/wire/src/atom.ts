@@ -37,7 +37,10 @@ import {
   timestampToProto,
 } from './timestamp.ts';
 
-const taskStateNames: EnumNames<TaskState, TaskStateValue> = enumNames<TaskState, TaskStateValue>({
+export const taskStateNames: EnumNames<TaskState, TaskStateValue> = enumNames<
+  TaskState,
+  TaskStateValue
+>({
   pending: TaskStateValue.PENDING,
   running: TaskStateValue.RUNNING,
   success: TaskStateValue.SUCCESS,
@@ -109,6 +112,7 @@ export function atomToProto(atom: AtomRecord): AtomMessage {
     forgivenRevertTries: atom.forgivenRevertTries,
     flowVersion: atom.flowVersion,
     taskJob: atom.taskJob ?? '',
+    changes: atom.changes ?? 0,
   });
 }
 
@@ -143,6 +147,7 @@ export function atomFromProto(message: AtomMessage): AtomRecord {
     signal: message.signal === 0n ? undefined : Number(message.signal),
     forgivenRevertTries: message.forgivenRevertTries,
     flowVersion: message.flowVersion || 1,
+    changes: message.changes === 0 ? undefined : message.changes,
     taskJob: message.taskJob === '' ? undefined : jobIdFromProto(message.taskJob, 'Atom.task_job'),
   };
 }

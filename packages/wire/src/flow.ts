@@ -48,6 +48,12 @@ export interface FlowNodeFields {
   readonly body?: FlowGraphFields;
   /** The labels of the workers that may run the task, as a job of its own. Absent for one that runs where its flow does. */
   readonly runsOn?: Readonly<Record<string, string>>;
+  /** Of a wait: the name of the signal that ends it. Absent for all others. */
+  readonly signal?: string;
+  /** Those of `requires` that the task can do without. Absent where there are none. */
+  readonly optionalRequires?: readonly string[];
+  /** What the task's own record calls a value that it provides. Absent where all names are the same. */
+  readonly storedAs?: Readonly<Record<string, string>>;
 }
 
 /** A dependency: `to` runs after `from`. */
@@ -93,6 +99,9 @@ function graphToProto({ nodes, edges }: FlowGraphFields): FlowGraph {
         ...(node.body ? { body: graphToProto(node.body) } : {}),
         remote: node.runsOn !== undefined,
         labels: { ...node.runsOn },
+        signal: node.signal ?? '',
+        optionalRequires: [...(node.optionalRequires ?? [])],
+        storedAs: { ...node.storedAs },
       }),
     ),
     edges: edges.map(({ from, to, values, label = '' }) =>
@@ -113,6 +122,9 @@ function graphFromProto({ nodes, edges }: FlowGraph): FlowGraphFields {
       ...(node.controller === '' ? {} : { controller: node.controller }),
       ...(node.body ? { body: graphFromProto(node.body) } : {}),
       ...(node.remote ? { runsOn: node.labels } : {}),
+      ...(node.signal === '' ? {} : { signal: node.signal }),
+      ...(node.optionalRequires.length === 0 ? {} : { optionalRequires: node.optionalRequires }),
+      ...(Object.keys(node.storedAs).length === 0 ? {} : { storedAs: node.storedAs }),
     })),
     edges: edges.map(({ from, to, values, label }) => ({
       from,

@@ -21,6 +21,8 @@ test('every method of the service is defined under its local name', () => {
     'signalJob',
     'suspendJob',
     'resumeJob',
+    'changeJob',
+    'forkJob',
   ]);
 });
 

@@ -39,6 +39,10 @@ export {
 export type {
   CancelJobRequest,
   CancelJobResponse,
+  ChangeJobRequest,
+  ChangeJobResponse,
+  ForkJobRequest,
+  ForkJobResponse,
   GetJobRequest,
   GetJobResponse,
   Job,
@@ -66,6 +70,10 @@ export type {
 export {
   CancelJobRequestSchema,
   CancelJobResponseSchema,
+  ChangeJobRequestSchema,
+  ChangeJobResponseSchema,
+  ForkJobRequestSchema,
+  ForkJobResponseSchema,
   file_holdfast_v1_job_service,
   GetJobRequestSchema,
   GetJobResponseSchema,
@@ -109,6 +117,13 @@ export type { GrpcMethodDefinition, GrpcServiceDefinition } from './grpc-service
 export { grpcServiceDefinition } from './grpc-service-definition.ts';
 export type { JobSummaryFields, JobViewFields } from './job.ts';
 export { jobFromProto, jobSummaryFromProto, jobSummaryToProto, jobToProto } from './job.ts';
+export {
+  decodeJobChange,
+  encodeJobChange,
+  jobChangeFromProto,
+  jobChangeToProto,
+  taskChangeToProto,
+} from './job-change.ts';
 export type { JobControlFields, JobWish } from './job-control.ts';
 export {
   decodeJobControl,

@@ -42,6 +42,7 @@ export function jobSpecToProto(spec: JobSpec): JobSpecMessage {
     trace: traceContextToProto(spec.trace),
     postedAt: timestampToProto(spec.postedAtUnixMs),
     remoteTask: spec.remoteTask && remoteTaskToProto(spec.remoteTask),
+    forkedFrom: spec.forkedFrom ?? '',
   });
 }
 
@@ -63,6 +64,10 @@ export function jobSpecFromProto(message: JobSpecMessage): JobSpec {
     trace: traceContextFromProto(message.trace),
     postedAtUnixMs: timestampFromProto(message.postedAt, 'JobSpec.posted_at'),
     remoteTask: message.remoteTask && remoteTaskFromProto(message.remoteTask),
+    forkedFrom:
+      message.forkedFrom === ''
+        ? undefined
+        : jobIdFromProto(message.forkedFrom, 'JobSpec.forked_from'),
   };
 }
 

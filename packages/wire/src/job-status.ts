@@ -67,6 +67,7 @@ export function jobStatusToProto(status: JobStatus): JobStatusMessage {
     updatedAt: timestampToProto(status.updatedAtUnixMs),
     flowVersion: status.flowVersion ?? 0,
     startedAt: optionalTimestampToProto(status.startedAtUnixMs),
+    parentId: status.parentId ?? '',
     ...phaseToProto(status.phase),
   });
 }
@@ -87,6 +88,8 @@ export function jobStatusFromProto(message: JobStatusMessage): JobStatus {
     updatedAtUnixMs: timestampFromProto(message.updatedAt, 'JobStatus.updated_at'),
     flowVersion: message.flowVersion === 0 ? undefined : message.flowVersion,
     startedAtUnixMs: optionalTimestampFromProto(message.startedAt, 'JobStatus.started_at'),
+    parentId:
+      message.parentId === '' ? undefined : jobIdFromProto(message.parentId, 'JobStatus.parent_id'),
   };
 }
 

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import {
   type AtomRecord,
+  type JobChange,
   type JobSignal,
   type JobSpec,
   type JobStatus,
@@ -15,6 +16,7 @@ import {
   JobSummarySchema,
 } from './gen/holdfast/v1/job_service_pb.ts';
 import { JobOutcomeSchema } from './gen/holdfast/v1/records_pb.ts';
+import { jobChangeFromProto, jobChangeToProto } from './job-change.ts';
 import { type JobControlFields, jobControlFromProto, jobControlToProto } from './job-control.ts';
 import { jobSignalFromProto, jobSignalToProto } from './job-signal.ts';
 import { jobSpecFromProto, jobSpecToProto } from './job-spec.ts';
@@ -36,6 +38,8 @@ export interface JobViewFields {
   readonly waitingReason: string;
   /** What it has received, by number. */
   readonly signals: readonly JobSignal[];
+  /** What operators have changed about it, by number; `atoms` are as they are by that. */
+  readonly changes: readonly JobChange[];
 }
 
 /** A job on a page of a listing. */
@@ -56,6 +60,7 @@ export function jobToProto(view: JobViewFields): JobMessage {
     control: view.control === undefined ? undefined : jobControlToProto(view.control),
     waitingReason: view.waitingReason,
     signals: view.signals.map(jobSignalToProto),
+    changes: view.changes.map(jobChangeToProto),
   });
 }
 
@@ -69,6 +74,7 @@ export function jobFromProto(message: JobMessage): JobViewFields {
     control: message.control === undefined ? undefined : jobControlFromProto(message.control),
     waitingReason: message.waitingReason,
     signals: message.signals.map(jobSignalFromProto),
+    changes: message.changes.map(jobChangeFromProto),
   };
 }
 

@@ -24,15 +24,19 @@ export function toFlowRecord(
 
 function toGraphRecord({ nodes, edges }: CompiledGraph): Pick<FlowRecord, 'nodes' | 'edges'> {
   return {
-    nodes: nodes.map(({ name, requires, provides, path, hasRevert, kind, controller, body }) => ({
-      name,
-      requires,
-      provides,
-      path,
-      hasRevert,
-      ...(kind ? { kind } : {}),
-      ...(controller === undefined ? {} : { controller }),
-      ...(body ? { body: toGraphRecord(body) } : {}),
+    nodes: nodes.map((node) => ({
+      name: node.name,
+      requires: node.requires,
+      provides: node.provides,
+      path: node.path,
+      hasRevert: node.hasRevert,
+      ...(node.kind ? { kind: node.kind } : {}),
+      ...(node.controller === undefined ? {} : { controller: node.controller }),
+      ...(node.body ? { body: toGraphRecord(node.body) } : {}),
+      ...(node.signal === undefined ? {} : { signal: node.signal }),
+      ...(node.runsOn ? { runsOn: node.runsOn } : {}),
+      ...(node.optionalRequires ? { optionalRequires: node.optionalRequires } : {}),
+      ...(node.storedAs ? { storedAs: node.storedAs } : {}),
     })),
     edges,
   };

@@ -13,17 +13,16 @@
 //   R4. What the outside wants of the job is heeded while it runs: a cancel stops the run, a cancel with
 //       revert and a suspend are handed to it. What comes too late for that, the board sees to when the
 //       attempt ends.
+//       A task job that nobody waits for any more is cancelled by its own worker.
 //   R5. A process that was paused past its lease calls no user code when it wakes: the lease is judged
 //       by arithmetic right before each call. A pause between that and the call is what fences are for.
 import type { AttemptEnded, Claim, JobControl, Member } from '@holdfast/board';
-import { deadlineFailure } from '@holdfast/board';
+import { deadlineFailure, PARENT_IS_OVER } from '@holdfast/board';
 import {
   AssertionError,
   type AtomRecord,
-  assert,
   ClaimLostError,
   type Clock,
-  type Failure,
   fromUnknown,
   type JobId,
   type Logger,
@@ -35,14 +34,21 @@ import {
   type AnyFlow,
   joinObservers,
   type ListenerHub,
+  type RunListening,
+  type RunOptions,
   type RunResult,
   runFlow,
+  runRemoteTask,
 } from '@holdfast/flow';
 import { type AttemptSpan, startAttemptSpan, type WorkerMetrics } from '@holdfast/telemetry';
 import { context } from '@opentelemetry/api';
+import { writeResult } from './attempt-result.ts';
+import { ParentWatch } from './parent-watch.ts';
 import type { Patience } from './patience.ts';
+import { AttemptRemoteTasks } from './remote-tasks.ts';
 import { RunNews } from './run-news.ts';
 import { RunReport } from './run-report.ts';
+import { type StopOrder, stopReason, withReason } from './stop-order.ts';
 
 export interface JobRunParts {
   readonly member: Member;
@@ -61,12 +67,6 @@ export interface JobRunParts {
   readonly giveUp: (error: unknown) => void;
 }
 
-/** Why a run was stopped before its flow was done. */
-type StopOrder =
-  | { readonly kind: 'cancel'; readonly reason: string }
-  | { readonly kind: 'deadline'; readonly failure: Failure }
-  | { readonly kind: 'handBack'; readonly reason: string };
-
 /** How the attempt ended: as the board says, or lost to it. */
 type AttemptOutcome = AttemptEnded | 'lost';
 
@@ -79,6 +79,8 @@ export class JobRun {
   readonly #span: AttemptSpan;
   readonly #report: RunReport;
   readonly #news: RunNews;
+  readonly #remote: AttemptRemoteTasks;
+  readonly #parent: ParentWatch;
   readonly #stop = new AbortController();
   readonly #revert = new AbortController();
   readonly #suspend = new AbortController();
@@ -96,6 +98,7 @@ export class JobRun {
       jobId: spec.id,
       flow: spec.flow,
       attempt: status.attempt,
+      ...(spec.remoteTask ? { parentId: spec.remoteTask.parentId } : {}),
     });
     this.#span = startAttemptSpan({ spec, attempts: status.attempts }, { fence });
     this.#report = new RunReport({
@@ -105,20 +108,27 @@ export class JobRun {
       logger: parts.logger,
       metrics: parts.metrics,
     });
+    const common = { ...parts, claim, logger: this.#logger, done: this.#done.signal };
+    this.#remote = new AttemptRemoteTasks(common);
     this.#news = new RunNews({
-      member: parts.member,
-      claim,
-      patience: parts.patience,
-      logger: this.#logger,
-      done: this.#done.signal,
-      wanted: (control) => this.#heed(control),
+      ...common,
+      wanted: (control) => {
+        this.#remote.told(control.taskEnds);
+        this.#heed(control);
+      },
+    });
+    this.#parent = new ParentWatch({
+      ...common,
+      orphaned: () => this.#giveOrder({ kind: 'cancel', reason: PARENT_IS_OVER }),
     });
     if (claim.control) this.#heed(claim.control);
   }
 
   /** Tells that something was asked of the job, or that it was told something. */
   look(): void {
-    if (!this.#done.signal.aborted) this.#news.look();
+    if (this.#done.signal.aborted) return;
+    this.#news.look();
+    this.#parent.look();
   }
 
   /** Stops the run; the job is handed back to the board at once. */
@@ -144,7 +154,7 @@ export class JobRun {
     } finally {
       lost.removeEventListener('abort', fence);
       this.#finish();
-      await this.#news.settled();
+      await Promise.all([this.#news.settled(), this.#remote.settled(), this.#parent.settled()]);
       metrics.attemptEnded(spec, attemptEnd(outcome));
     }
   }
@@ -156,7 +166,8 @@ export class JobRun {
 
   async #runToEnd(): Promise<AttemptOutcome> {
     try {
-      await this.#news.settled(); // What came before the answer to the claim is heeded first.
+      // What came before the answer to the claim is heeded first.
+      await Promise.all([this.#news.settled(), this.#parent.start()]);
       const result = await this.#execute();
       this.#isEnding = true;
       const outcome = await this.#end(result);
@@ -169,30 +180,25 @@ export class JobRun {
     }
   }
 
-  /** Runs the flow. What it rejects with, other than the loss of the claim, is the job's failure. */
+  /** Runs the flow, or its one task. What it rejects with, other than the loss of the claim, is the job's failure. */
   async #execute(): Promise<RunResult> {
-    const { flow, clock, random, member, lost, isTrusted, listeners } = this.#parts;
-    const { spec, status, fence, atoms } = this.#claim;
+    const { flow, lost, listeners } = this.#parts;
+    const { spec, status } = this.#claim;
     if (this.#stop.signal.aborted) return { kind: 'stopped', uncommitted: [] };
-    const listening = listeners.listen({ flow, jobId: spec.id, attempt: status.attempt });
+    const { remoteTask } = spec;
+    const parentId = remoteTask?.parentId;
+    const listening = listeners.listen({ flow, jobId: spec.id, attempt: status.attempt, parentId });
     let result: RunResult | undefined;
     try {
-      result = await runFlow({
-        flow,
-        input: spec.input,
-        identity: { jobId: spec.id, attempt: status.attempt, worker: member.id, fence },
-        atoms,
-        checkpoint: (records) => this.#checkpoint(records),
-        signal: this.#stop.signal,
-        suspend: this.#suspend.signal, // R4
-        cancel: this.#revert.signal,
-        signals: this.#news,
-        mayCall: isTrusted, // R5
-        clock,
-        random,
-        logger: this.#logger,
-        observer: joinObservers(this.#report, listening.observer),
-      });
+      const options = this.#runOptions(listening);
+      result = remoteTask
+        ? await runRemoteTask({ ...options, remoteTask })
+        : await runFlow({
+            ...options,
+            signals: this.#news,
+            remote: this.#remote,
+            startedAtUnixMs: status.startedAtUnixMs,
+          });
       return result;
     } catch (error) {
       const isOver = error instanceof ClaimLostError || lost.aborted;
@@ -200,8 +206,29 @@ export class JobRun {
       this.#logger.error({ error }, 'the flow cannot go on, so the job fails');
       return { kind: 'failed', failure: toFailure(error), uncommitted: [] };
     } finally {
+      this.#remote.close();
       listening.ended(result);
     }
+  }
+
+  #runOptions(listening: RunListening): RunOptions {
+    const { flow, clock, random, member, isTrusted } = this.#parts;
+    const { spec, status, fence, atoms } = this.#claim;
+    return {
+      flow,
+      input: spec.input,
+      identity: { jobId: spec.id, attempt: status.attempt, worker: member.id, fence },
+      atoms,
+      checkpoint: (records) => this.#checkpoint(records),
+      signal: this.#stop.signal,
+      suspend: this.#suspend.signal, // R4
+      cancel: this.#revert.signal,
+      mayCall: isTrusted, // R5
+      clock,
+      random,
+      logger: this.#logger,
+      observer: joinObservers(this.#report, listening.observer),
+    };
   }
 
   async #checkpoint(records: readonly AtomRecord[]): Promise<void> {
@@ -235,72 +262,16 @@ export class JobRun {
   }
 
   async #writeEnd(result: RunResult): Promise<AttemptEnded> {
-    return await this.#keepTrying('end a job', () => this.#writeEndOnce(result));
-  }
-
-  async #writeEndOnce(result: RunResult): Promise<AttemptEnded> {
-    const { member } = this.#parts;
-    const claim = this.#claim;
-    const atoms = result.uncommitted;
-    switch (result.kind) {
-      case 'succeeded':
-        return await member.succeed(claim, { atoms, output: result.output });
-      case 'failed':
-        return await this.#writeFailure(result);
-      case 'waiting':
-        return await this.#writeWait(result);
-      case 'suspended':
-        return await member.suspended(claim, { atoms });
-      case 'stopped':
-        return await this.#writeStop(atoms);
-      default:
-        return result satisfies never;
-    }
-  }
-
-  /** A flow that was to be reverted ends failed, and its job cancelled. */
-  async #writeFailure(result: RunResult & { readonly kind: 'failed' }): Promise<AttemptEnded> {
-    const { member } = this.#parts;
-    const { failure, uncommitted: atoms } = result;
-    if (!this.#revert.signal.aborted) return await member.fail(this.#claim, { atoms, failure });
-    this.#report.noteRevertFailures(atoms);
-    return await member.cancelled(this.#claim, {
-      atoms,
-      reason: 'cancelled by request',
-      failure: this.#report.revertFailure,
-    });
-  }
-
-  async #writeWait(result: RunResult & { readonly kind: 'waiting' }): Promise<AttemptEnded> {
-    const { member } = this.#parts;
-    const { uncommitted: atoms, untilUnixMs, signalsSeen, reason } = result;
-    if (result.waitsForSignal) {
-      return await member.wait(this.#claim, { atoms, untilUnixMs, signalsSeen, reason });
-    }
-    assert(untilUnixMs !== undefined, `job ${this.jobId} waits for a signal, or for a time`);
-    const reverts = this.#revert.signal.aborted;
-    return await member.retryLater(this.#claim, {
-      atoms,
-      runAtUnixMs: untilUnixMs,
-      reason,
-      reverts,
-    });
-  }
-
-  async #writeStop(atoms: readonly AtomRecord[]): Promise<AttemptEnded> {
-    const { member } = this.#parts;
-    const claim = this.#claim;
-    const order = this.#order ?? { kind: 'handBack', reason: 'its run was stopped' };
-    switch (order.kind) {
-      case 'cancel':
-        return await member.cancelled(claim, { atoms, reason: order.reason });
-      case 'deadline':
-        return await member.fail(claim, { atoms, failure: order.failure });
-      case 'handBack':
-        return await member.release(claim, { atoms, reason: order.reason });
-      default:
-        return order satisfies never;
-    }
+    const parts = {
+      member: this.#parts.member,
+      claim: this.#claim,
+      clock: this.#parts.clock,
+      report: this.#report,
+      remote: this.#remote,
+      order: this.#order,
+      isReverting: this.#revert.signal.aborted,
+    };
+    return await this.#keepTrying('end a job', () => writeResult(parts, result));
   }
 
   /** R2. */
@@ -373,25 +344,6 @@ export class JobRun {
     const { code, message } = fromUnknown(thrown);
     this.#logger.warn({ code, error: message }, 'attempt lost; nothing more is written about it');
     return 'lost';
-  }
-}
-
-/** A reason may be empty. */
-function withReason(what: string, reason: string): string {
-  return reason === '' ? what : `${what}: ${reason}`;
-}
-
-/** What the task's AbortSignal says. */
-function stopReason(order: StopOrder): Error {
-  switch (order.kind) {
-    case 'cancel':
-      return new Error(withReason('the job was cancelled', order.reason));
-    case 'deadline':
-      return new Error(order.failure.message);
-    case 'handBack':
-      return new Error(`the job is handed back: ${order.reason}`);
-    default:
-      return order satisfies never;
   }
 }
 

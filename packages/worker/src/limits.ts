@@ -27,6 +27,16 @@ export const READY_RESYNC_MS = 1000;
 export const INBOX_RESYNC_MS = 700;
 
 /**
+ * The longest that a job waits for the ends of remote tasks before it is looked at again, in milliseconds. They
+ * wake it; but task jobs of a version that no worker has any more never end, and whoever claims the job by then
+ * may have a version that continues it.
+ */
+export const REMOTE_WAIT_MS = 300_000;
+
+/** How often an attempt of a task job looks whether its parent still waits for it, in milliseconds, ± a fifth. */
+export const PARENT_RESYNC_MS = 5000;
+
+/**
  * How a worker slows down whose wake-ups lead to nothing, because others are faster: not at all for
  * the first few, then ever more. A job that it gets makes it forget them.
  */

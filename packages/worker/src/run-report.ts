@@ -3,9 +3,11 @@
 //
 //   task started     debug, before user code starts: jobId, task, try, execution, attempt, fence
 //   revert started   debug, likewise for a revert
-//   task committed   debug, after the commit of each of a task's records: jobId, task, state, attempt
+//   task committed   debug, after the commit of each of a task's records: jobId, task, try, state, attempt
+//
+// Where a task runs as a job of its own, `jobId` is that job, and `parentId` the one whose flow it is of.
 import type { Claim } from '@holdfast/board';
-import type { AtomRecord, Clock, Failure, Logger } from '@holdfast/core';
+import type { AtomRecord, Clock, Failure, LogFields, Logger } from '@holdfast/core';
 import type { RunObserver, TaskCallInfo } from '@holdfast/flow';
 import { ATTRIBUTES, SPANS, type WorkerMetrics } from '@holdfast/telemetry';
 import { type Context, context, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
@@ -22,10 +24,13 @@ export interface RunReportParts {
 /** The engine's observer of one attempt. */
 export class RunReport implements RunObserver {
   readonly #parts: RunReportParts;
+  readonly #whose: LogFields;
   #revertFailure: Failure | undefined;
 
   constructor(parts: RunReportParts) {
     this.#parts = parts;
+    const { id: jobId, remoteTask } = parts.claim.spec;
+    this.#whose = remoteTask ? { jobId, parentId: remoteTask.parentId } : { jobId };
     this.noteRevertFailures(parts.claim.atoms);
   }
 
@@ -56,10 +61,10 @@ export class RunReport implements RunObserver {
   }
 
   committed(records: readonly AtomRecord[]): void {
-    const { claim, logger } = this.#parts;
+    const { logger } = this.#parts;
     this.noteRevertFailures(records);
-    for (const { name, state, attempt } of records) {
-      logger.debug({ jobId: claim.spec.id, task: name, state, attempt }, 'task committed');
+    for (const { name, state, attempt, tries } of records) {
+      logger.debug({ ...this.#whose, task: name, state, attempt, try: tries }, 'task committed');
     }
   }
 
@@ -73,7 +78,7 @@ export class RunReport implements RunObserver {
     const { claim, logger } = this.#parts;
     logger.debug(
       {
-        jobId: claim.spec.id,
+        ...this.#whose,
         task: call.task,
         try: call.try,
         execution: call.execution,

@@ -1,4 +1,5 @@
 import { silentLogger } from '@holdfast/core';
+import { flow, linear, task } from '@holdfast/flow';
 import { ATTRIBUTES, createInstruments, SPANS } from '@holdfast/telemetry';
 import { startTelemetry, type Telemetry } from '@holdfast/telemetry/setup';
 import { OtlpReceiver, type ReceivedSpan } from '@holdfast/telemetry/testing';
@@ -76,6 +77,37 @@ describe('the trace of a job', () => {
       ['second', last?.spanId],
     ]);
     expect(named(spans, 'user code').map((span) => span.parentSpanId)).toEqual([tasks[0]?.spanId]);
+  });
+
+  test.each([
+    ['that somebody traced', TRACE],
+    ['that nobody traced', undefined],
+  ])('is one with tasks that run elsewhere, of a post %s (G10)', async (_, traced) => {
+    await using fleet = new TestFleet();
+    const remote = task({ name: 'remote', runs: 'anywhere', execute: () => undefined });
+    const local = task({ name: 'local', execute: () => undefined });
+    const flows = [flow({ name: 'f', body: linear('main', remote, local) })];
+    await fleet.startWorker({ flows });
+    await fleet.startWorker({ flows });
+    const id = await fleet.post('f', { trace: traced });
+    const { status, atoms } = await fleet.untilState(id, 'succeeded');
+    const taskJob = atoms.find(({ name }) => name === 'remote')?.taskJob;
+    const spans = await allSpans();
+    expect(new Set(spans.map((span) => span.traceId)).size).toBe(1);
+    const attempts = named(spans, SPANS.jobAttempt);
+    const ofTaskJob = attempts.find((span) => span.attributes[ATTRIBUTES.jobId] === taskJob);
+    expect(ofTaskJob?.attributes).toMatchObject({
+      [ATTRIBUTES.parentId]: id,
+      [ATTRIBUTES.task]: 'remote',
+    });
+    const ofParent = attempts.find((span) => span.attributes[ATTRIBUTES.jobId] === id);
+    expect(ofParent?.spanId).toBe(status.attempts[0]?.spanId);
+    // The task's span is where the task ran, and nowhere else.
+    const tasks = named(spans, SPANS.taskExecute);
+    expect(tasks.map((span) => [span.attributes[ATTRIBUTES.task], span.parentSpanId])).toEqual([
+      ['remote', ofTaskJob?.spanId],
+      ['local', ofParent?.spanId],
+    ]);
   });
 
   test('shows every attempt of a job that was given up', async () => {

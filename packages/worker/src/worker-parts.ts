@@ -9,11 +9,13 @@ import {
   type Logger,
   parseName,
   parseWorkerId,
+  parseWorkerLabels,
   type Random,
   silentLogger,
   systemClock,
   systemRandom,
   type WorkerId,
+  type WorkerLabels,
 } from '@holdfast/core';
 import { type AnyFlow, type FlowListener, isFlow, ListenerHub } from '@holdfast/flow';
 import { createInstruments, type WorkerMetrics } from '@holdfast/telemetry';
@@ -43,6 +45,8 @@ export interface WorkerOptions {
   readonly queues?: readonly string[] | undefined;
   /** Jobs at once, 1 to {@link MAX_CONCURRENCY}. Default {@link DEFAULT_CONCURRENCY}. */
   readonly concurrency?: number | undefined;
+  /** What remote tasks may ask for: names with values that are names too, up to 32. Default: none. */
+  readonly labels?: WorkerLabels | undefined;
   /** For people: the first part of its worker ids. Default: the host's name. */
   readonly name?: string | undefined;
   /** Lease in milliseconds, {@link MIN_LEASE_TTL_MS} to {@link MAX_LEASE_TTL_MS}. Default {@link DEFAULT_LEASE_TTL_MS}. */
@@ -68,6 +72,7 @@ export interface WorkerParts {
   readonly coord: Coord;
   readonly flows: ReadonlyMap<string, AnyFlow>;
   readonly queues: readonly string[];
+  readonly labels: WorkerLabels;
   readonly concurrency: number;
   readonly name: string;
   readonly leaseTtlMs: number;
@@ -92,6 +97,7 @@ export function workerParts(options: WorkerOptions): WorkerParts {
     coord: options.coord,
     flows: checkFlows(options.flows),
     queues: checkQueues(options.queues ?? ['default']),
+    labels: parseWorkerLabels(options.labels ?? {}, 'labels'),
     concurrency: checkInteger('concurrency', options.concurrency ?? DEFAULT_CONCURRENCY, [
       1,
       MAX_CONCURRENCY,

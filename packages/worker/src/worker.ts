@@ -18,6 +18,7 @@ import { toFlowRecord } from './flow-record.ts';
 import { REJOIN_BACKOFF, STEADY_SESSION_MS } from './limits.ts';
 import { Membership, type StopSignals } from './membership.ts';
 import { isPassing } from './patience.ts';
+import { servedFlow } from './served-flow.ts';
 import { VERSION } from './version.ts';
 import { type WorkerOptions, type WorkerParts, workerParts } from './worker-parts.ts';
 
@@ -198,7 +199,7 @@ export class Worker implements Service {
   }
 
   #info(id: WorkerId): WorkerInfo {
-    const { clock, concurrency, flows, leaseTtlMs, queues } = this.#parts;
+    const { clock, concurrency, flows, labels, leaseTtlMs, queues } = this.#parts;
     return {
       id,
       host: hostname(),
@@ -210,13 +211,8 @@ export class Worker implements Service {
       leaseTtlMs,
       version: VERSION,
       isDraining: false,
-      labels: {},
-      served: [...flows.values()].map(({ name: flow, version }) => ({
-        flow,
-        version,
-        continues: [],
-        remote: [],
-      })),
+      labels,
+      served: [...flows.values()].map((flow) => servedFlow(flow, labels)),
     };
   }
 }

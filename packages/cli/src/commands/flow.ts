@@ -1,4 +1,4 @@
-import { InvalidArgumentError, NotFoundError } from '@holdfast/core';
+import { InvalidArgumentError, isFinal, NotFoundError } from '@holdfast/core';
 import { Command, Option } from 'commander';
 import { addClientOptions, type ClientOptions, withClient } from '../client-options.ts';
 import { type CommandContext, printText } from '../command-context.ts';
@@ -93,6 +93,7 @@ async function jobDrawing(id: string, options: Options): Promise<FlowDrawing> {
     return createDrawing(flow, {
       title: `job ${id} ${status.phase.kind}: flow ${flow.name}`,
       atoms,
+      isOver: isFinal(status.phase.kind),
     });
   });
 }

@@ -10,6 +10,7 @@ import {
 import { findFlow } from '../find-flow.ts';
 import { jobToJson } from '../job-json.ts';
 import { formatJob } from '../job-text.ts';
+import { findTaskJobs } from '../task-jobs.ts';
 
 interface Options extends ClientOptions {
   readonly json?: boolean | undefined;
@@ -83,8 +84,10 @@ async function showJob(id: string, options: Options, { terminal }: CommandContex
       printJson(terminal, jobToJson(view));
       return;
     }
-    const flow = await findFlow(client, view.spec.flow);
-    printText(terminal, formatJob(view, flow, textStyle(terminal, options.verbose)));
+    // A task job has but one of the flow's tasks.
+    const flow = view.spec.remoteTask ? undefined : await findFlow(client, view.spec.flow);
+    const viewed = { ...view, taskJobs: await findTaskJobs(client, view) };
+    printText(terminal, formatJob(viewed, flow, textStyle(terminal, options.verbose)));
   });
 }
 

@@ -21,6 +21,7 @@ interface Options extends ClientOptions {
   readonly queue?: string | undefined;
   readonly worker?: string | undefined;
   readonly since?: number | undefined;
+  readonly taskJobs?: boolean | undefined;
   readonly limit: number;
   readonly json?: boolean | undefined;
 }
@@ -53,6 +54,7 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
         parseDuration(text, '--since'),
       ),
     )
+    .option('--task-jobs', 'also the jobs that run remote tasks of others')
     .addOption(
       new Option('--limit <n>', 'how many at most')
         .argParser((text) => parseInteger(text, '--limit', { min: 1, max: MAX_LIMIT }))
@@ -72,6 +74,7 @@ async function runJobs(options: Options, { terminal }: CommandContext): Promise<
     worker: options.worker,
     postedAfterUnixMs:
       options.since === undefined ? undefined : terminal.clock.nowUnixMs() - options.since,
+    taskJobs: options.taskJobs,
     pageSize: Math.min(options.limit, MAX_PAGE),
   };
   const jobs: JobSummaryFields[] = [];

@@ -10,6 +10,8 @@ import type { Json } from '../job-json.ts';
 import { createJobProgress } from '../job-progress.ts';
 import { collectLabel, parseInteger, parseTime } from '../option-values.ts';
 import { INTERRUPTED_STATUS, withInterrupt } from '../stop-signals.ts';
+import { plainText } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
 
 interface Options extends ClientOptions {
   readonly input: string;
@@ -139,6 +141,7 @@ async function waitFor(
         progress.finish();
       } else {
         printHint(terminal, `posted job ${job.id}`);
+        await tellWaits(job, { signal, terminal });
       }
       // What came out of a flow was stored as JSON.
       printJson(terminal, (await job.result({ signal })) as Json);
@@ -148,4 +151,18 @@ async function waitFor(
       context.setExitStatus(INTERRUPTED_STATUS);
     }
   });
+}
+
+/** Says why the job waits whenever it does, until it ends. */
+async function tellWaits(
+  job: JobHandle,
+  { signal, terminal }: { readonly signal: AbortSignal; readonly terminal: Terminal },
+): Promise<void> {
+  let told = '';
+  for await (const { waitingReason } of job.watch({ signal })) {
+    if (waitingReason !== '' && waitingReason !== told) {
+      printHint(terminal, `job ${job.id} waits: ${plainText(waitingReason)}`);
+    }
+    told = waitingReason;
+  }
 }

@@ -31,7 +31,7 @@ import { formatJob } from '../job-text.ts';
 import { LocalJob } from '../local-job.ts';
 import { neededTasks } from '../needed-tasks.ts';
 import { parseInteger } from '../option-values.ts';
-import { INTERRUPTED_STATUS, withInterrupt } from '../stop-signals.ts';
+import { INTERRUPTED_STATUS, unlessAborted, withInterrupt } from '../stop-signals.ts';
 import type { Terminal } from '../terminal.ts';
 
 interface Options extends ClientOptions {
@@ -82,6 +82,33 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 }
 
 async function runLocally(file: string, options: Options, context: CommandContext): Promise<void> {
+  await withInterrupt(async (signal) => {
+    const prepared = await unlessAborted(prepareRun(file, options, context), signal);
+    if (!prepared) {
+      printHint(
+        context.terminal,
+        'The run was interrupted before its flow began; no task has run.',
+      );
+      context.setExitStatus(INTERRUPTED_STATUS);
+      return;
+    }
+    const { job, flow } = prepared;
+    await runShown(job, flow, { signal, context });
+    report(job, flow, { options, context });
+  });
+}
+
+interface PreparedRun {
+  readonly job: LocalJob;
+  readonly flow: AnyFlow;
+}
+
+/** Everything that comes before the flow: loading it may take long, and so may asking a server. */
+async function prepareRun(
+  file: string,
+  options: Options,
+  context: CommandContext,
+): Promise<PreparedRun> {
   const { terminal } = context;
   const flow = await chooseFlow(file, options.flow);
   const ignored = options.until === undefined ? [] : ignoredAtoms(flow, options.until);
@@ -103,10 +130,7 @@ async function runLocally(file: string, options: Options, context: CommandContex
     random: systemRandom,
     logger: wantsLogs(terminal) ? createLogger({ name: 'run' }) : silentLogger,
   });
-  await withInterrupt(async (signal) => {
-    await runShown(job, flow, { signal, context });
-    report(job, flow, { options, context, isInterrupted: signal.aborted });
-  });
+  return { job, flow };
 }
 
 /** Runs the job, with a picture of it on a terminal where no logs get in its way. */
@@ -146,18 +170,18 @@ function report(
   parts: {
     readonly options: Options;
     readonly context: CommandContext;
-    readonly isInterrupted: boolean;
   },
 ): void {
-  const { options, context, isInterrupted } = parts;
+  const { options, context } = parts;
   const { terminal } = context;
   const { view } = job;
   if (options.json) printJson(terminal, jobToJson(view));
   else printText(terminal, formatJob(view, flowFields(flow), textStyle(terminal, options.verbose)));
   const { phase } = view.status;
   if (phase.kind === 'failed') throw new JobFailedError(view, 'failed', phase.failure);
-  if (isInterrupted) {
-    printHint(terminal, 'The run was interrupted; nothing of it is kept.');
+  // A run without an interruption ends, or waits.
+  if (phase.kind === 'ready' || phase.kind === 'scheduled') {
+    printHint(terminal, `The run was interrupted ${howFar(job, flow)}; nothing of it is kept.`);
     context.setExitStatus(INTERRUPTED_STATUS);
   } else if (phase.kind === 'waiting') {
     throw new FailedPreconditionError(
@@ -166,6 +190,15 @@ function report(
       { ids: { flow: flow.name } },
     );
   }
+}
+
+/** How many tasks are done, where it is known how many there are. */
+function howFar({ view }: LocalJob, { graph }: AnyFlow): string {
+  const done = view.atoms.filter(({ state }) => state === 'success' || state === 'ignore');
+  // A durable function, or one with maps, has tasks that nobody has counted.
+  const isCounted = graph.nodes.length > 0 && graph.nodes.every(({ body }) => body === undefined);
+  if (isCounted) return `with ${done.length} of ${graph.nodes.length} tasks done`;
+  return `with ${done.length} tasks done`;
 }
 
 /** Tasks that the wanted one doesn't need are done with from the start. */

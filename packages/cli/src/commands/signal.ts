@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander';
 import { addClientOptions, type ClientOptions, withClient } from '../client-options.ts';
 import { type CommandContext, printHint, printJson, printText } from '../command-context.ts';
+import { findFlow } from '../find-flow.ts';
 import { readJobInput } from '../job-input.ts';
+import { hintOfSignal } from '../signal-hint.ts';
 
 interface Options extends ClientOptions {
   readonly data: string;
@@ -47,5 +49,7 @@ async function sendSignal(
     if (options.json) printJson(terminal, { id, seq, created, state: status.phase.kind });
     else printText(terminal, `job ${id} has received ${name} as its signal ${seq}`);
     if (!created) printHint(terminal, 'This key was used before; this is the signal it led to.');
+    const hint = hintOfSignal(await findFlow(client, status.flow), name);
+    if (hint !== '') printHint(terminal, hint);
   });
 }

@@ -22,6 +22,7 @@ const EXAMPLES = `
 Examples:
   holdfast worker --flows ./my-flows.ts
   holdfast worker --flows ./a.ts --flows ./b.ts --queues slow --concurrency 16
+  holdfast worker --flows ./my-flows.ts --label gpu=a100 --label zone=east
   holdfast worker --flows ./my-flows.ts --store etcd://10.0.0.1:2379/holdfast
 
 Serves every flow that the modules export. The work runs in a child process
@@ -65,6 +66,7 @@ async function runWorkerProcess(
     coord,
     flows,
     queues: options.queues,
+    labels: options.label,
     concurrency: options.concurrency,
     name: options.name,
     leaseTtlMs: options.leaseTtl,

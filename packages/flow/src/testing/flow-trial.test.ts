@@ -4,7 +4,6 @@ import { describe, expect, expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
 import { waitFor } from '../event-wait.ts';
 import { type Flow, flow } from '../flow.ts';
-import { map } from '../map.ts';
 import { linear, unordered } from '../pattern.ts';
 import { sleep as sleepFor } from '../sleep.ts';
 import { task } from '../task.ts';
@@ -345,35 +344,6 @@ describe('signals', () => {
     const trial = await testFlow(patient);
     expect(trial.kind).toBe('waiting');
     expect((await trial.resume({ signals: [{ name: 'approve' }] })).kind).toBe('succeeded');
-  });
-});
-
-describe('the tasks of a map', () => {
-  const files = task({
-    name: 'files',
-    provides: { files: z.array(z.string()) },
-    execute: () => ({ files: ['a', 'b'] }),
-  });
-  const scan = task({
-    name: 'scan',
-    requires: { file: z.string() },
-    provides: { size: z.number() },
-    execute: ({ file }) => ({ size: file.length }),
-  });
-  const scanning = flow({
-    name: 'scanning',
-    body: linear(
-      'main',
-      files,
-      map('each', { over: 'files', as: 'file', body: scan, collect: { size: 'sizes' } }),
-    ),
-  });
-
-  test('are scripted by their name, for every item, and told of by item', async () => {
-    const trial = await testFlow(scanning, { fail: { scan: 1 }, delay: { scan: 10 } });
-    expect(trial.output).toMatchObject({ sizes: [1, 1] });
-    expect(trial.task('scan').executions).toBe(4);
-    expect(trial.task('scan[1]')).toMatchObject({ state: 'success', result: { size: 1 } });
   });
 });
 

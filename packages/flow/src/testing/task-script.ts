@@ -4,6 +4,8 @@ import type { PlanBody, PlanNode } from '../flow-plan.ts';
 import { checkNumber } from '../retry-options.ts';
 import type { TaskSpec } from '../task.ts';
 import type { CallContext } from '../task-context.ts';
+import type { WorkflowContext } from '../workflow-context.ts';
+import { type WorkflowSpec, withWorkflow, workflowOf } from '../workflow-spec.ts';
 import type { RealWork } from './real-work.ts';
 import type { TaskCall } from './trial-task.ts';
 
@@ -35,7 +37,11 @@ export interface TaskStub {
 
 type ByTask<Value> = Readonly<Record<string, Value | undefined>>;
 
-/** What named tasks do in a test other than what they were written to do. Unknown names are refused. */
+/**
+ * What named tasks, or steps of a durable function, do in a test other than what they were written to
+ * do. A task of a map is named for all items, or for one: `scan[3]`. Unknown names are refused, but for
+ * steps: nobody knows them before the function runs.
+ */
 export interface TaskScripts {
   /** Tries of `execute` that fail. */
   readonly fail?: ByTask<Failing> | undefined;
@@ -54,8 +60,10 @@ export interface ScriptParts {
   readonly called: (call: TaskCall) => void;
 }
 
-/** The flow with the scripts around its tasks' own code. */
+/** The flow with the scripts around its tasks' own code, or around that of the steps of a durable function. */
 export function scriptFlow(flow: AnyFlow, parts: ScriptParts): AnyFlow {
+  const workflow = workflowOf(flow);
+  if (workflow) return withWorkflow(flow, scriptWorkflow(workflow, parts));
   const plan = planOf(flow);
   return withPlan(flow, { ...plan, ...scriptBody(plan, parts) });
 }
@@ -65,17 +73,18 @@ export function taskNames(flow: AnyFlow): readonly string[] {
   return namesIn(planOf(flow));
 }
 
-/** Throws an InvalidArgumentError for a task that the flow doesn't have, and for numbers out of range. */
+/** `scan` of `scan[3]`, which is the task for one item of a map. */
+export function templateOf(name: string): string {
+  return name.replace(/(?:\[\d+\])+$/, '');
+}
+
+/**
+ * Throws an InvalidArgumentError for a task that the flow doesn't have, and for numbers out of range.
+ * What steps a durable function has nobody knows before it runs.
+ */
 export function checkScripts(flow: AnyFlow, scripts: TaskScripts): void {
-  const names = taskNames(flow);
   const { fail = {}, failRevert = {}, delay = {}, stub = {} } = scripts;
-  for (const [field, rules] of Object.entries({ fail, failRevert, delay, stub })) {
-    for (const name of Object.keys(rules)) {
-      if (names.includes(name)) continue;
-      const allowed = `a task of flow ${flow.name}: ${names.join(', ')}`;
-      throw new InvalidArgumentError(field, { value: name, allowed });
-    }
-  }
+  if (!workflowOf(flow)) checkNames(flow, { fail, failRevert, delay, stub });
   for (const [field, rules] of Object.entries({ fail, failRevert })) {
     for (const [name, rule] of Object.entries(rules)) checkFailing(rule, `${field}.${name}`);
   }
@@ -84,6 +93,21 @@ export function checkScripts(flow: AnyFlow, scripts: TaskScripts): void {
     const range = { min: 0, max: Number.MAX_SAFE_INTEGER, whole: false };
     checkNumber(`delay.${name}.execute`, execute, range);
     checkNumber(`delay.${name}.revert`, revert, range);
+  }
+}
+
+function checkNames(flow: AnyFlow, scripts: Readonly<Record<string, object>>): void {
+  const names = taskNames(flow);
+  const plain = new Set(planOf(flow).nodes.map(({ name }) => name));
+  for (const [field, rules] of Object.entries(scripts)) {
+    for (const name of Object.keys(rules)) {
+      const template = templateOf(name);
+      // Only what a map does is done for items.
+      const isKnown = names.includes(template) && (name === template || !plain.has(template));
+      if (isKnown) continue;
+      const allowed = `a task of flow ${flow.name}: ${names.join(', ')}`;
+      throw new InvalidArgumentError(field, { value: name, allowed });
+    }
   }
 }
 
@@ -114,19 +138,56 @@ function scriptNode(node: PlanNode, parts: ScriptParts): PlanNode {
 }
 
 function scriptTask(spec: TaskSpec, parts: ScriptParts): TaskSpec {
-  const { name } = spec;
-  const stub = parts.scripts.stub?.[name] ?? {};
-  const execute = 'execute' in stub ? standIn(stub.execute) : spec.execute;
-  const revert = stub.revert ? standIn(stub.revert) : spec.revert;
+  const { revert } = spec;
+  const hasRevert = revert !== undefined || isRevertStubbed(spec.name, parts);
   return {
     ...spec,
     execute: (args, ctx) =>
-      perform(parts, { task: name, kind: 'execute', args, ctx }, () => execute(args, ctx)),
-    revert:
-      revert &&
-      ((args, ctx) =>
-        perform(parts, { task: name, kind: 'revert', args, ctx }, () => revert(args, ctx))),
+      perform(parts, { kind: 'execute', args, ctx }, () => spec.execute(args, ctx)),
+    ...(hasRevert
+      ? {
+          revert: (args, ctx) =>
+            perform(parts, { kind: 'revert', args, ctx }, () => revert?.(args, ctx)),
+        }
+      : {}),
   };
+}
+
+function isRevertStubbed(name: string, { scripts }: ScriptParts): boolean {
+  return Object.entries(scripts.stub ?? {}).some(
+    ([stubbed, stub]) => stub?.revert !== undefined && templateOf(stubbed) === name,
+  );
+}
+
+/** Puts the scripts around the code of each step that the function asks for. */
+function scriptWorkflow(spec: WorkflowSpec, parts: ScriptParts): WorkflowSpec {
+  type Step = (name: string, execute: unknown, options?: { readonly revert?: unknown }) => unknown;
+  return {
+    ...spec,
+    run: (ctx, input) => {
+      // Its signatures say what comes back of what; to the scripts it makes no difference.
+      const { step: own } = ctx as { readonly step: Step };
+      const step: Step = (name, execute, options = {}) =>
+        own(name, scriptCode(execute, 'execute', parts), {
+          ...options,
+          revert:
+            options.revert || isRevertStubbed(name, parts)
+              ? scriptCode(options.revert ?? nothing, 'revert', parts)
+              : undefined,
+        });
+      return spec.run({ ...ctx, step: step as WorkflowContext['step'] }, input);
+    },
+  };
+}
+
+function nothing(): void {}
+
+/** What is no function is left for the engine to refuse. */
+function scriptCode(code: unknown, kind: ScriptedCall['kind'], parts: ScriptParts): unknown {
+  if (typeof code !== 'function') return code;
+  // Only the engine calls it, with what it calls the code of a step with.
+  const own = code as (ctx: CallContext) => unknown;
+  return (ctx: CallContext) => perform(parts, { kind, args: {}, ctx }, () => own(ctx));
 }
 
 /** A function as it is; anything else as what a function returns. */
@@ -137,7 +198,6 @@ function standIn(stub: unknown): (args: unknown, ctx: unknown) => unknown {
 }
 
 interface ScriptedCall {
-  readonly task: string;
   readonly kind: 'execute' | 'revert';
   readonly args: Readonly<Record<string, unknown>>;
   readonly ctx: CallContext;
@@ -148,19 +208,26 @@ async function perform(
   call: ScriptedCall,
   own: () => unknown,
 ): Promise<unknown> {
-  const { task, kind, args, ctx } = call;
-  const { attempt, try: tryNumber, idempotencyKey } = ctx;
+  const { kind, args, ctx } = call;
+  const { task, attempt, try: tryNumber, idempotencyKey } = ctx;
   parts.called({ task, kind, try: tryNumber, attempt, idempotencyKey, args });
-  const { fail, failRevert, delay } = parts.scripts;
-  const delayMs = delayOf(delay?.[task], kind);
+  const { fail, failRevert, delay, stub } = parts.scripts;
+  const delayMs = delayOf(scriptOf(delay, task), kind);
   if (delayMs > 0) await sleep(parts.clock, delayMs, { signal: ctx.signal });
   ctx.signal.throwIfAborted();
-  const rule = ruleOf((kind === 'execute' ? fail : failRevert)?.[task]);
+  const rule = ruleOf(scriptOf(kind === 'execute' ? fail : failRevert, task));
   const error = errorOf(rule, call);
   if (error && rule.when !== 'after') throw error;
-  const result = await parts.work.run(own);
+  const stubs = scriptOf(stub, task) ?? {};
+  const isStubbed = kind === 'execute' ? 'execute' in stubs : stubs.revert !== undefined;
+  const result = await parts.work.run(isStubbed ? () => standIn(stubs[kind])(args, ctx) : own);
   if (error) throw error;
   return result;
+}
+
+/** What is said of this very item of a map, else of the task. */
+function scriptOf<Value>(scripts: ByTask<Value> | undefined, task: string): Value | undefined {
+  return scripts?.[task] ?? scripts?.[templateOf(task)];
 }
 
 function delayOf(delay: TaskDelay | undefined, kind: ScriptedCall['kind']): number {
@@ -177,9 +244,9 @@ function ruleOf(failing: Failing | undefined): FailRule {
   return failing instanceof Error ? { error: failing } : failing;
 }
 
-function errorOf({ tries, error }: FailRule, { task, kind, ctx }: ScriptedCall): Error | undefined {
+function errorOf({ tries, error }: FailRule, { kind, ctx }: ScriptedCall): Error | undefined {
   const isMeant = typeof tries === 'number' ? ctx.try <= tries : (tries?.includes(ctx.try) ?? true);
   if (!isMeant) return undefined;
   if (typeof error === 'function') return error(ctx.try);
-  return error ?? new Error(`the test makes ${kind} of task ${task} fail, try ${ctx.try}`);
+  return error ?? new Error(`the test makes ${kind} of task ${ctx.task} fail, try ${ctx.try}`);
 }

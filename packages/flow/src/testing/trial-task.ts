@@ -2,6 +2,7 @@ import { type AtomRecord, decodeJson, pendingAtom, type TaskState } from '@holdf
 
 /** One call of a task's code, whether or not the test had something else done in its place. */
 export interface TaskCall {
+  /** With the place in the list, where it is a task of a map: `scan[3]`. */
   readonly task: string;
   readonly kind: 'execute' | 'revert';
   readonly try: number;
@@ -10,7 +11,10 @@ export interface TaskCall {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
-/** What became of a task. */
+/**
+ * What became of a task. A task of a map is done for each item, under `scan[0]` and so on; under its own
+ * name there are the calls for all items, and nothing else.
+ */
 export interface TrialTask {
   readonly state: TaskState;
   /** Its last durable checkpoint; that of a task that has not begun is empty. */

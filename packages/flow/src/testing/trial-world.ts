@@ -21,7 +21,13 @@ import { runFlow } from '../run-flow.ts';
 import type { RunObserver, RunResult } from '../run-options.ts';
 import { DEFAULT_PATIENCE_MS, RealWork } from './real-work.ts';
 import { SignalMail, type TestSignal } from './signal-mail.ts';
-import { checkScripts, scriptFlow, type TaskScripts, taskNames } from './task-script.ts';
+import {
+  checkScripts,
+  scriptFlow,
+  type TaskScripts,
+  taskNames,
+  templateOf,
+} from './task-script.ts';
 import type { TraceEvent } from './trace.ts';
 import { createTrialTask, type TaskCall, type TrialTask } from './trial-task.ts';
 import { driveVirtually } from './virtual-drive.ts';
@@ -76,7 +82,7 @@ export class TrialWorld {
   readonly #random: Random;
   readonly #work: RealWork;
   readonly #records = new Map<string, AtomRecord>();
-  readonly #calls = new Map<string, TaskCall[]>();
+  readonly #calls: TaskCall[] = [];
   readonly #mail: SignalMail;
   #scripts: TaskScripts = {};
 
@@ -101,9 +107,12 @@ export class TrialWorld {
   /** The flow's tasks in their order, then those that only checkpoints tell of. */
   tasks(): Readonly<Record<string, TrialTask>> {
     const names = new Set([...taskNames(this.#flow), ...this.#records.keys()]);
+    const calls = Map.groupBy(this.#calls, ({ task }) => task);
+    // A task of a map has been called for its items.
+    const ofItems = Map.groupBy(this.#calls, ({ task }) => templateOf(task));
     const each = (name: string): readonly [string, TrialTask] => [
       name,
-      createTrialTask(name, this.#records.get(name), this.#calls.get(name)),
+      createTrialTask(name, this.#records.get(name), calls.get(name) ?? ofItems.get(name)),
     ];
     return Object.fromEntries([...names].map(each));
   }
@@ -179,7 +188,7 @@ export class TrialWorld {
         scripts,
         clock: this.#clock,
         work: this.#work,
-        called: (call) => this.#called(call),
+        called: (call) => void this.#calls.push(call),
       }),
       input: encodeJson(input ?? {}),
       identity: {
@@ -217,11 +226,6 @@ export class TrialWorld {
         this.events.push({ kind: 'error', ...this.#now(), task, failure });
       },
     };
-  }
-
-  #called(call: TaskCall): void {
-    const calls = this.#calls.get(call.task) ?? [];
-    this.#calls.set(call.task, [...calls, call]);
   }
 
   #store(records: readonly AtomRecord[]): void {

@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Atom, JobControl, JobDeadlines, JobOutcome, JobSignal, JobSpec, JobState, JobStatus, Payload, TraceContext } from "./records_pb.ts";
+import type { Atom, JobChange, JobControl, JobDeadlines, JobOutcome, JobSignal, JobSpec, JobState, JobStatus, Payload, TaskChange, TraceContext } from "./records_pb.ts";
 import { file_holdfast_v1_records } from "./records_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/job_service.proto.
  */
 export const file_holdfast_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1ob2xkZmFzdC92MS9qb2Jfc2VydmljZS5wcm90bxILaG9sZGZhc3QudjEi1QMKBk5ld0pvYhIMCgRmbG93GAEgASgJEiMKBWlucHV0GAIgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBINCgVxdWV1ZRgDIAEoCRIVCghwcmlvcml0eRgEIAEoBUgAiAEBEioKBnJ1bl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYBiABKAMSGQoMbWF4X2F0dGVtcHRzGAcgASgFSAGIAQESLAoJZGVhZGxpbmVzGAggASgLMhkuaG9sZGZhc3QudjEuSm9iRGVhZGxpbmVzEhkKDHJldGVudGlvbl9tcxgJIAEoA0gCiAEBEi8KBmxhYmVscxgKIAMoCzIfLmhvbGRmYXN0LnYxLk5ld0pvYi5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSKAoFdHJhY2UYDCABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfcHJpb3JpdHlCDwoNX21heF9hdHRlbXB0c0IPCg1fcmV0ZW50aW9uX21zIjIKDlBvc3RKb2JSZXF1ZXN0EiAKA2pvYhgBIAEoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiIuCg9Qb3N0Sm9iUmVzcG9uc2USCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCCI0Cg9Qb3N0Sm9ic1JlcXVlc3QSIQoEam9icxgBIAMoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiI8ChBQb3N0Sm9ic1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy5ob2xkZmFzdC52MS5Qb3N0UmVzdWx0IlQKClBvc3RSZXN1bHQSCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCBISCgplcnJvcl9jb2RlGAMgASgJEhUKDWVycm9yX21lc3NhZ2UYBCABKAkiiAIKA0pvYhIiCgRzcGVjGAEgASgLMhQuaG9sZGZhc3QudjEuSm9iU3BlYxImCgZzdGF0dXMYAiABKAsyFi5ob2xkZmFzdC52MS5Kb2JTdGF0dXMSIAoFYXRvbXMYAyADKAsyES5ob2xkZmFzdC52MS5BdG9tEigKB291dGNvbWUYBCABKAsyFy5ob2xkZmFzdC52MS5Kb2JPdXRjb21lEigKB2NvbnRyb2wYBSABKAsyFy5ob2xkZmFzdC52MS5Kb2JDb250cm9sEhYKDndhaXRpbmdfcmVhc29uGAYgASgJEicKB3NpZ25hbHMYByADKAsyFi5ob2xkZmFzdC52MS5Kb2JTaWduYWwiYwoKSm9iU3VtbWFyeRImCgZzdGF0dXMYASABKAsyFi5ob2xkZmFzdC52MS5Kb2JTdGF0dXMSLQoJcG9zdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIbCg1HZXRKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIi8KDkdldEpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmhvbGRmYXN0LnYxLkpvYiJgCg9MaXN0Sm9ic1JlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYuaG9sZGZhc3QudjEuSm9iRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIsQBCglKb2JGaWx0ZXISJQoGc3RhdGVzGAEgAygOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDAoEZmxvdxgCIAEoCRINCgVxdWV1ZRgDIAEoCRIOCgZ3b3JrZXIYBCABKAkSMAoMcG9zdGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1wb3N0ZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSChBMaXN0Sm9ic1Jlc3BvbnNlEiUKBGpvYnMYASADKAsyFy5ob2xkZmFzdC52MS5Kb2JTdW1tYXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMQoQV2F0Y2hKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDgoGcmV2ZXJ0GAMgASgIIjsKEUNhbmNlbEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXZpdmVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJldml2ZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyJsChBTaWduYWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJQoHcGF5bG9hZBgDIAEoCzIULmhvbGRmYXN0LnYxLlBheWxvYWQSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJIlkKEVNpZ25hbEpvYlJlc3BvbnNlEgsKA3NlcRgBIAEoBRIPCgdjcmVhdGVkGAIgASgIEiYKBnN0YXR1cxgDIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIvChFTdXNwZW5kSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoSU3VzcGVuZEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXN1bWVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJlc3VtZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1czLxBQoKSm9iU2VydmljZRJECgdQb3N0Sm9iEhsuaG9sZGZhc3QudjEuUG9zdEpvYlJlcXVlc3QaHC5ob2xkZmFzdC52MS5Qb3N0Sm9iUmVzcG9uc2USRwoIUG9zdEpvYnMSHC5ob2xkZmFzdC52MS5Qb3N0Sm9ic1JlcXVlc3QaHS5ob2xkZmFzdC52MS5Qb3N0Sm9ic1Jlc3BvbnNlEkEKBkdldEpvYhIaLmhvbGRmYXN0LnYxLkdldEpvYlJlcXVlc3QaGy5ob2xkZmFzdC52MS5HZXRKb2JSZXNwb25zZRJHCghMaXN0Sm9icxIcLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLkxpc3RKb2JzUmVzcG9uc2USSQoIV2F0Y2hKb2ISHC5ob2xkZmFzdC52MS5XYXRjaEpvYlJlcXVlc3QaHS5ob2xkZmFzdC52MS5XYXRjaEpvYlJlc3BvbnNlMAESSgoJQ2FuY2VsSm9iEh0uaG9sZGZhc3QudjEuQ2FuY2VsSm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLkNhbmNlbEpvYlJlc3BvbnNlEkoKCVJldml2ZUpvYhIdLmhvbGRmYXN0LnYxLlJldml2ZUpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5SZXZpdmVKb2JSZXNwb25zZRJKCglTaWduYWxKb2ISHS5ob2xkZmFzdC52MS5TaWduYWxKb2JSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuU2lnbmFsSm9iUmVzcG9uc2USTQoKU3VzcGVuZEpvYhIeLmhvbGRmYXN0LnYxLlN1c3BlbmRKb2JSZXF1ZXN0Gh8uaG9sZGZhc3QudjEuU3VzcGVuZEpvYlJlc3BvbnNlEkoKCVJlc3VtZUpvYhIdLmhvbGRmYXN0LnYxLlJlc3VtZUpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5SZXN1bWVKb2JSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_holdfast_v1_records]);
+  fileDesc("Ch1ob2xkZmFzdC92MS9qb2Jfc2VydmljZS5wcm90bxILaG9sZGZhc3QudjEi1QMKBk5ld0pvYhIMCgRmbG93GAEgASgJEiMKBWlucHV0GAIgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBINCgVxdWV1ZRgDIAEoCRIVCghwcmlvcml0eRgEIAEoBUgAiAEBEioKBnJ1bl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGVsYXlfbXMYBiABKAMSGQoMbWF4X2F0dGVtcHRzGAcgASgFSAGIAQESLAoJZGVhZGxpbmVzGAggASgLMhkuaG9sZGZhc3QudjEuSm9iRGVhZGxpbmVzEhkKDHJldGVudGlvbl9tcxgJIAEoA0gCiAEBEi8KBmxhYmVscxgKIAMoCzIfLmhvbGRmYXN0LnYxLk5ld0pvYi5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSKAoFdHJhY2UYDCABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfcHJpb3JpdHlCDwoNX21heF9hdHRlbXB0c0IPCg1fcmV0ZW50aW9uX21zIjIKDlBvc3RKb2JSZXF1ZXN0EiAKA2pvYhgBIAEoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiIuCg9Qb3N0Sm9iUmVzcG9uc2USCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCCI0Cg9Qb3N0Sm9ic1JlcXVlc3QSIQoEam9icxgBIAMoCzITLmhvbGRmYXN0LnYxLk5ld0pvYiI8ChBQb3N0Sm9ic1Jlc3BvbnNlEigKB3Jlc3VsdHMYASADKAsyFy5ob2xkZmFzdC52MS5Qb3N0UmVzdWx0IlQKClBvc3RSZXN1bHQSCgoCaWQYASABKAkSDwoHY3JlYXRlZBgCIAEoCBISCgplcnJvcl9jb2RlGAMgASgJEhUKDWVycm9yX21lc3NhZ2UYBCABKAkisQIKA0pvYhIiCgRzcGVjGAEgASgLMhQuaG9sZGZhc3QudjEuSm9iU3BlYxImCgZzdGF0dXMYAiABKAsyFi5ob2xkZmFzdC52MS5Kb2JTdGF0dXMSIAoFYXRvbXMYAyADKAsyES5ob2xkZmFzdC52MS5BdG9tEigKB291dGNvbWUYBCABKAsyFy5ob2xkZmFzdC52MS5Kb2JPdXRjb21lEigKB2NvbnRyb2wYBSABKAsyFy5ob2xkZmFzdC52MS5Kb2JDb250cm9sEhYKDndhaXRpbmdfcmVhc29uGAYgASgJEicKB3NpZ25hbHMYByADKAsyFi5ob2xkZmFzdC52MS5Kb2JTaWduYWwSJwoHY2hhbmdlcxgIIAMoCzIWLmhvbGRmYXN0LnYxLkpvYkNoYW5nZSJjCgpKb2JTdW1tYXJ5EiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cxItCglwb3N0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhsKDUdldEpvYlJlcXVlc3QSCgoCaWQYASABKAkiLwoOR2V0Sm9iUmVzcG9uc2USHQoDam9iGAEgASgLMhAuaG9sZGZhc3QudjEuSm9iImAKD0xpc3RKb2JzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5ob2xkZmFzdC52MS5Kb2JGaWx0ZXISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAki1wEKCUpvYkZpbHRlchIlCgZzdGF0ZXMYASADKA4yFS5ob2xkZmFzdC52MS5Kb2JTdGF0ZRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEg4KBndvcmtlchgEIAEoCRIwCgxwb3N0ZWRfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDXBvc3RlZF9iZWZvcmUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRhc2tfam9icxgHIAEoCCJSChBMaXN0Sm9ic1Jlc3BvbnNlEiUKBGpvYnMYASADKAsyFy5ob2xkZmFzdC52MS5Kb2JTdW1tYXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIdCg9XYXRjaEpvYlJlcXVlc3QSCgoCaWQYASABKAkiMQoQV2F0Y2hKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5ob2xkZmFzdC52MS5Kb2IiPgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDgoGcmV2ZXJ0GAMgASgIIjsKEUNhbmNlbEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXZpdmVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJldml2ZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyJsChBTaWduYWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSJQoHcGF5bG9hZBgDIAEoCzIULmhvbGRmYXN0LnYxLlBheWxvYWQSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJIlkKEVNpZ25hbEpvYlJlc3BvbnNlEgsKA3NlcRgBIAEoBRIPCgdjcmVhdGVkGAIgASgIEiYKBnN0YXR1cxgDIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIvChFTdXNwZW5kSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoSU3VzcGVuZEpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyIeChBSZXN1bWVKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjsKEVJlc3VtZUpvYlJlc3BvbnNlEiYKBnN0YXR1cxgBIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyKFAQoQQ2hhbmdlSm9iUmVxdWVzdBIKCgJpZBgBIAEoCRIoCgdjaGFuZ2VzGAIgAygLMhcuaG9sZGZhc3QudjEuVGFza0NoYW5nZRIOCgZyZWFzb24YAyABKAkSCgoCYnkYBCABKAkSDwoHZHJ5X3J1bhgFIAEoCBIOCgZyZXN1bWUYBiABKAgiYwoRQ2hhbmdlSm9iUmVzcG9uc2USJgoGY2hhbmdlGAEgASgLMhYuaG9sZGZhc3QudjEuSm9iQ2hhbmdlEiYKBnN0YXR1cxgCIAEoCzIWLmhvbGRmYXN0LnYxLkpvYlN0YXR1cyLCAQoORm9ya0pvYlJlcXVlc3QSCgoCaWQYASABKAkSEQoJZnJvbV90YXNrGAIgASgJEiMKBWlucHV0GAMgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBIoCgdjaGFuZ2VzGAQgAygLMhcuaG9sZGZhc3QudjEuVGFza0NoYW5nZRINCgVxdWV1ZRgFIAEoCRIOCgZyZWFzb24YBiABKAkSCgoCYnkYByABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAggASgJIi4KD0ZvcmtKb2JSZXNwb25zZRIKCgJpZBgBIAEoCRIPCgdjcmVhdGVkGAIgASgIMoMHCgpKb2JTZXJ2aWNlEkQKB1Bvc3RKb2ISGy5ob2xkZmFzdC52MS5Qb3N0Sm9iUmVxdWVzdBocLmhvbGRmYXN0LnYxLlBvc3RKb2JSZXNwb25zZRJHCghQb3N0Sm9icxIcLmhvbGRmYXN0LnYxLlBvc3RKb2JzUmVxdWVzdBodLmhvbGRmYXN0LnYxLlBvc3RKb2JzUmVzcG9uc2USQQoGR2V0Sm9iEhouaG9sZGZhc3QudjEuR2V0Sm9iUmVxdWVzdBobLmhvbGRmYXN0LnYxLkdldEpvYlJlc3BvbnNlEkcKCExpc3RKb2JzEhwuaG9sZGZhc3QudjEuTGlzdEpvYnNSZXF1ZXN0Gh0uaG9sZGZhc3QudjEuTGlzdEpvYnNSZXNwb25zZRJJCghXYXRjaEpvYhIcLmhvbGRmYXN0LnYxLldhdGNoSm9iUmVxdWVzdBodLmhvbGRmYXN0LnYxLldhdGNoSm9iUmVzcG9uc2UwARJKCglDYW5jZWxKb2ISHS5ob2xkZmFzdC52MS5DYW5jZWxKb2JSZXF1ZXN0Gh4uaG9sZGZhc3QudjEuQ2FuY2VsSm9iUmVzcG9uc2USSgoJUmV2aXZlSm9iEh0uaG9sZGZhc3QudjEuUmV2aXZlSm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLlJldml2ZUpvYlJlc3BvbnNlEkoKCVNpZ25hbEpvYhIdLmhvbGRmYXN0LnYxLlNpZ25hbEpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5TaWduYWxKb2JSZXNwb25zZRJNCgpTdXNwZW5kSm9iEh4uaG9sZGZhc3QudjEuU3VzcGVuZEpvYlJlcXVlc3QaHy5ob2xkZmFzdC52MS5TdXNwZW5kSm9iUmVzcG9uc2USSgoJUmVzdW1lSm9iEh0uaG9sZGZhc3QudjEuUmVzdW1lSm9iUmVxdWVzdBoeLmhvbGRmYXN0LnYxLlJlc3VtZUpvYlJlc3BvbnNlEkoKCUNoYW5nZUpvYhIdLmhvbGRmYXN0LnYxLkNoYW5nZUpvYlJlcXVlc3QaHi5ob2xkZmFzdC52MS5DaGFuZ2VKb2JSZXNwb25zZRJECgdGb3JrSm9iEhsuaG9sZGZhc3QudjEuRm9ya0pvYlJlcXVlc3QaHC5ob2xkZmFzdC52MS5Gb3JrSm9iUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_holdfast_v1_records]);
 
 /**
  * A job as a producer describes it.
@@ -274,6 +274,13 @@ export type Job = Message<"holdfast.v1.Job"> & {
    * @generated from field: repeated holdfast.v1.JobSignal signals = 7;
    */
   signals: JobSignal[];
+
+  /**
+   * What operators have changed about it, by number. The tasks are shown as they are by that.
+   *
+   * @generated from field: repeated holdfast.v1.JobChange changes = 8;
+   */
+  changes: JobChange[];
 };
 
 /**
@@ -373,7 +380,7 @@ export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_job_service, 10);
 
 /**
- * Which jobs to list; empty fields match all.
+ * Which jobs to list; empty fields match all, but for task jobs.
  *
  * @generated from message holdfast.v1.JobFilter
  */
@@ -407,6 +414,13 @@ export type JobFilter = Message<"holdfast.v1.JobFilter"> & {
    * @generated from field: google.protobuf.Timestamp posted_before = 6;
    */
   postedBefore?: Timestamp | undefined;
+
+  /**
+   * Whether task jobs, which run single tasks of other jobs, are listed too.
+   *
+   * @generated from field: bool task_jobs = 7;
+   */
+  taskJobs: boolean;
 };
 
 /**
@@ -708,6 +722,174 @@ export const ResumeJobResponseSchema: GenMessage<ResumeJobResponse> = /*@__PURE_
   messageDesc(file_holdfast_v1_job_service, 24);
 
 /**
+ * @generated from message holdfast.v1.ChangeJobRequest
+ */
+export type ChangeJobRequest = Message<"holdfast.v1.ChangeJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * 1 to 100. Reverts are resolved first, then tasks count as pending, then values are set and tasks
+   * skipped, whatever the order here.
+   *
+   * @generated from field: repeated holdfast.v1.TaskChange changes = 2;
+   */
+  changes: TaskChange[];
+
+  /**
+   * Why, for people; at most 4,096 characters.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Who, for people; 1 to 128 characters. It is kept as it is given: the server can't check it.
+   *
+   * @generated from field: string by = 4;
+   */
+  by: string;
+
+  /**
+   * Nothing is changed; the answer says what would be.
+   *
+   * @generated from field: bool dry_run = 5;
+   */
+  dryRun: boolean;
+
+  /**
+   * The job is made ready too: to go forward, or, where reverts are all that was changed, to go on
+   * with its revert. Has to be set with RevertJob.
+   *
+   * @generated from field: bool resume = 6;
+   */
+  resume: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.ChangeJobRequest.
+ * Use `create(ChangeJobRequestSchema)` to create a new message.
+ */
+export const ChangeJobRequestSchema: GenMessage<ChangeJobRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 25);
+
+/**
+ * @generated from message holdfast.v1.ChangeJobResponse
+ */
+export type ChangeJobResponse = Message<"holdfast.v1.ChangeJobResponse"> & {
+  /**
+   * @generated from field: holdfast.v1.JobChange change = 1;
+   */
+  change?: JobChange | undefined;
+
+  /**
+   * The job after the request.
+   *
+   * @generated from field: holdfast.v1.JobStatus status = 2;
+   */
+  status?: JobStatus | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.ChangeJobResponse.
+ * Use `create(ChangeJobResponseSchema)` to create a new message.
+ */
+export const ChangeJobResponseSchema: GenMessage<ChangeJobResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 26);
+
+/**
+ * @generated from message holdfast.v1.ForkJobRequest
+ */
+export type ForkJobRequest = Message<"holdfast.v1.ForkJobRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Where the new job begins; empty: at whatever has not succeeded.
+   *
+   * @generated from field: string from_task = 2;
+   */
+  fromTask: string;
+
+  /**
+   * Default: the input of the job. At most 524,288 bytes; JSON is nested at most 500 deep.
+   *
+   * @generated from field: holdfast.v1.Payload input = 3;
+   */
+  input?: Payload | undefined;
+
+  /**
+   * At most 100; SetResult and SkipTask only.
+   *
+   * @generated from field: repeated holdfast.v1.TaskChange changes = 4;
+   */
+  changes: TaskChange[];
+
+  /**
+   * Default: the queue of the job.
+   *
+   * @generated from field: string queue = 5;
+   */
+  queue: string;
+
+  /**
+   * Why, for people; at most 4,096 characters.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * Who, for people; 1 to 128 characters. It is kept as it is given: the server can't check it.
+   *
+   * @generated from field: string by = 7;
+   */
+  by: string;
+
+  /**
+   * At most 256 characters; empty for none.
+   *
+   * @generated from field: string idempotency_key = 8;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ForkJobRequest.
+ * Use `create(ForkJobRequestSchema)` to create a new message.
+ */
+export const ForkJobRequestSchema: GenMessage<ForkJobRequest> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 27);
+
+/**
+ * @generated from message holdfast.v1.ForkJobResponse
+ */
+export type ForkJobResponse = Message<"holdfast.v1.ForkJobResponse"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * False when the idempotency key had been used for the same fork before.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.ForkJobResponse.
+ * Use `create(ForkJobResponseSchema)` to create a new message.
+ */
+export const ForkJobResponseSchema: GenMessage<ForkJobResponse> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_job_service, 28);
+
+/**
  * Posts jobs, and tells what became of them. A request that is malformed gets INVALID_ARGUMENT with
  * every wrong field; a job that isn't there NOT_FOUND; a store that can't be reached UNAVAILABLE.
  *
@@ -828,6 +1010,35 @@ export const JobService: GenService<{
     methodKind: "unary";
     input: typeof ResumeJobRequestSchema;
     output: typeof ResumeJobResponseSchema;
+  },
+  /**
+   * Changes what a stopped job goes on with, all of it or nothing, and keeps it in the job's history
+   * with who and why. For SUSPENDED, FAILED, CANCELLED and DEAD jobs. INVALID_ARGUMENT for a task or a
+   * value that the flow doesn't have, and for changes that contradict each other; FAILED_PRECONDITION
+   * for a job in another state, a task job, a durable function, a flow that isn't registered or is in
+   * another version than the job, and a task in a state that the change is not for;
+   * PAYLOAD_TOO_LARGE for a result over 524,288 bytes; RESOURCE_EXHAUSTED for a job that was changed
+   * 100 times, or by 8 MiB. Values are checked by the tasks that take them, when they run.
+   *
+   * @generated from rpc holdfast.v1.JobService.ChangeJob
+   */
+  changeJob: {
+    methodKind: "unary";
+    input: typeof ChangeJobRequestSchema;
+    output: typeof ChangeJobResponseSchema;
+  },
+  /**
+   * Posts a new job that begins with the results of a stopped or finished one. What it takes over is
+   * never reverted by it. With an idempotency key a repeated fork returns the job of the first one;
+   * the same key with other content is refused with ALREADY_EXISTS. Otherwise refuses what ChangeJob
+   * refuses.
+   *
+   * @generated from rpc holdfast.v1.JobService.ForkJob
+   */
+  forkJob: {
+    methodKind: "unary";
+    input: typeof ForkJobRequestSchema;
+    output: typeof ForkJobResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_holdfast_v1_job_service, 0);

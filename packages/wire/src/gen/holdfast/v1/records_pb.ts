@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file holdfast/v1/records.proto.
  */
 export const file_holdfast_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("Chlob2xkZmFzdC92MS9yZWNvcmRzLnByb3RvEgtob2xkZmFzdC52MSItCgdQYXlsb2FkEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIjcKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJIkYKDEpvYkRlYWRsaW5lcxIQCghxdWV1ZV9tcxgBIAEoAxISCgphdHRlbXB0X21zGAIgASgDEhAKCHRvdGFsX21zGAMgASgDIogECgdKb2JTcGVjEgoKAmlkGAEgASgJEgwKBGZsb3cYAiABKAkSIwoFaW5wdXQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEg0KBXF1ZXVlGAQgASgJEhAKCHByaW9yaXR5GAUgASgFEioKBnJ1bl9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWF4X2F0dGVtcHRzGAcgASgFEiwKCWRlYWRsaW5lcxgIIAEoCzIZLmhvbGRmYXN0LnYxLkpvYkRlYWRsaW5lcxIUCgxyZXRlbnRpb25fbXMYCSABKAMSMAoGbGFiZWxzGAogAygLMiAuaG9sZGZhc3QudjEuSm9iU3BlYy5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSFgoOY29udGVudF9kaWdlc3QYDCABKAkSKAoFdHJhY2UYDSABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQSLQoJcG9zdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtyZW1vdGVfdGFzaxgPIAEoCzIXLmhvbGRmYXN0LnYxLlJlbW90ZVRhc2saLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKfAgoKUmVtb3RlVGFzaxIRCglwYXJlbnRfaWQYASABKAkSDAoEdGFzaxgCIAEoCRIpCglpbnRlbnRpb24YAyABKA4yFi5ob2xkZmFzdC52MS5JbnRlbnRpb24SFAoMZmxvd192ZXJzaW9uGAQgASgFEjMKBmxhYmVscxgFIAMoCzIjLmhvbGRmYXN0LnYxLlJlbW90ZVRhc2suTGFiZWxzRW50cnkSHwoEYXRvbRgGIAEoCzIRLmhvbGRmYXN0LnYxLkF0b20SKgoMZmxvd19mYWlsdXJlGAcgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs4BCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKY2xhaW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3Bhbl9pZBgEIAEoCRIkCgNlbmQYBSABKA4yFy5ob2xkZmFzdC52MS5BdHRlbXB0RW5kEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkiLgoNUmVhZHlQb3NpdGlvbhIOCgZidWNrZXQYASABKAkSDQoFb3JkZXIYAiABKAkiywUKCUpvYlN0YXR1cxIKCgJpZBgBIAEoCRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEhAKCHByaW9yaXR5GAQgASgFEiQKBXN0YXRlGAUgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgGIAEoBRIVCg1sb3N0X2F0dGVtcHRzGAcgASgFEhAKCHJldml2YWxzGAggASgFEiYKCGF0dGVtcHRzGAkgAygLMhQuaG9sZGZhc3QudjEuQXR0ZW1wdBIYChBhdHRlbXB0c19kcm9wcGVkGAogASgFEi4KCnVwZGF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBnJ1bl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLd2FpdF9yZWFzb24YDSABKAkSLAoIcmVhZHlfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlYWR5X3Bvc2l0aW9uGA8gASgLMhouaG9sZGZhc3QudjEuUmVhZHlQb3NpdGlvbhIOCgZ3b3JrZXIYECABKAkSLgoKY2xhaW1lZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB2ZhaWx1cmUYEyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEjAKDHN1c3BlbmRlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZmxvd192ZXJzaW9uGBUgASgFEi4KCnN0YXJ0ZWRfYXQYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInAKB0ZhaWx1cmUSDAoEdHlwZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBXN0YWNrGAMgASgJEgwKBHRhc2sYBCABKAkSKQoGY2F1c2VzGAUgAygLMhkuaG9sZGZhc3QudjEuRmFpbHVyZUNhdXNlIi0KDEZhaWx1cmVDYXVzZRIMCgR0eXBlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiawoNUmVjb3JkZWRFcnJvchImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDdHJ5GAIgASgFEiUKB2ZhaWx1cmUYAyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlIroBCgpSZXRyeVJvdW5kEi4KCnN0YXJ0ZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKCHByb3ZpZGVkGAIgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBImCghmYWlsdXJlcxgDIAMoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUSLAoIZGVjaXNpb24YBCABKA4yGi5ob2xkZmFzdC52MS5SZXRyeURlY2lzaW9uIo8GCgRBdG9tEgwKBG5hbWUYASABKAkSJQoFc3RhdGUYAiABKA4yFi5ob2xkZmFzdC52MS5UYXNrU3RhdGUSKQoJaW50ZW50aW9uGAMgASgOMhYuaG9sZGZhc3QudjEuSW50ZW50aW9uEg0KBXRyaWVzGAQgASgFEhIKCmV4ZWN1dGlvbnMYBSABKAUSJAoGcmVzdWx0GAYgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZBIlCgdmYWlsdXJlGAcgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRIsCg5yZXZlcnRfZmFpbHVyZRgIIAEoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUSFAoMcmV2ZXJ0X3RyaWVzGAkgASgFEioKBmVycm9ycxgKIAMoCzIaLmhvbGRmYXN0LnYxLlJlY29yZGVkRXJyb3ISFgoOZXJyb3JzX2Ryb3BwZWQYCyABKAUSEAoIcHJvZ3Jlc3MYDCABKAESGAoQcHJvZ3Jlc3NfbWVzc2FnZRgNIAEoCRIuCgpzdGFydGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHbmV4dF9hdBgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYXR0ZW1wdBgRIAEoBRIOCgZ3b3JrZXIYEiABKAkSFgoOZm9yZ2l2ZW5fdHJpZXMYEyABKAUSEgoKZ2VuZXJhdGlvbhgUIAEoBRIoCgdibG9ja2VkGBUgASgOMhcuaG9sZGZhc3QudjEuQmxvY2tEZXB0aBInCgZyb3VuZHMYFiADKAsyFy5ob2xkZmFzdC52MS5SZXRyeVJvdW5kEg4KBnNpZ25hbBgXIAEoAxIdChVmb3JnaXZlbl9yZXZlcnRfdHJpZXMYGCABKAUSFAoMZmxvd192ZXJzaW9uGBkgASgFEhAKCHRhc2tfam9iGBogASgJIjIKCkpvYk91dGNvbWUSJAoGb3V0cHV0GAEgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZCLKAQoKSm9iQ29udHJvbBIOCgZjYW5jZWwYASABKAgSMAoMcmVxdWVzdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSDgoGcmV2ZXJ0GAQgASgIEg8KB3N1c3BlbmQYBSABKAgSDwoHc2lnbmFscxgGIAEoBRIUCgxzaWduYWxfYnl0ZXMYByABKAMSEQoJdGFza19lbmRzGAggASgFEg8KB2NoYW5nZXMYCSABKAUidQoJSm9iU2lnbmFsEgsKA3NlcRgBIAEoBRIMCgRuYW1lGAIgASgJEiUKB3BheWxvYWQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIcCgpSZWFkeUVudHJ5Eg4KBmpvYl9pZBgBIAEoCSLWAQoERmxvdxIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhkKEWlucHV0X3NjaGVtYV9qc29uGAMgASgJEiUKBWdyYXBoGAQgASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoEg4KBmRpZ2VzdBgFIAEoCRIxCg1yZWdpc3RlcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWdpc3RlcmVkX2J5GAcgASgJEg8KB3ZlcnNpb24YCCABKAUiVwoJRmxvd0dyYXBoEiQKBW5vZGVzGAEgAygLMhUuaG9sZGZhc3QudjEuRmxvd05vZGUSJAoFZWRnZXMYAiADKAsyFS5ob2xkZmFzdC52MS5GbG93RWRnZSKYAgoIRmxvd05vZGUSDAoEbmFtZRgBIAEoCRIQCghyZXF1aXJlcxgCIAMoCRIQCghwcm92aWRlcxgDIAMoCRIMCgRwYXRoGAQgAygJEhIKCmhhc19yZXZlcnQYBSABKAgSDAoEa2luZBgGIAEoCRISCgpjb250cm9sbGVyGAcgASgJEiQKBGJvZHkYCCABKAsyFi5ob2xkZmFzdC52MS5GbG93R3JhcGgSDgoGcmVtb3RlGAkgASgIEjEKBmxhYmVscxgKIAMoCzIhLmhvbGRmYXN0LnYxLkZsb3dOb2RlLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQwoIRmxvd0VkZ2USDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCRIOCgZ2YWx1ZXMYAyADKAkSDQoFbGFiZWwYBCABKAki1QIKBldvcmtlchIKCgJpZBgBIAEoCRIMCgRob3N0GAIgASgJEgsKA3BpZBgDIAEoAxIOCgZxdWV1ZXMYBCADKAkSDQoFZmxvd3MYBSADKAkSEwoLY29uY3VycmVuY3kYBiABKAUSLgoKc3RhcnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbGVhc2VfdHRsX21zGAggASgDEg8KB3ZlcnNpb24YCSABKAkSEAoIZHJhaW5pbmcYCiABKAgSLwoGbGFiZWxzGAsgAygLMh8uaG9sZGZhc3QudjEuV29ya2VyLkxhYmVsc0VudHJ5EicKBnNlcnZlZBgMIAMoCzIXLmhvbGRmYXN0LnYxLlNlcnZlZEZsb3caLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJOCgpTZXJ2ZWRGbG93EgwKBGZsb3cYASABKAkSDwoHdmVyc2lvbhgCIAEoBRIRCgljb250aW51ZXMYAyADKAUSDgoGcmVtb3RlGAQgAygJKvYBCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNKT0JfU1RBVEVfU0NIRURVTEVEEAESEwoPSk9CX1NUQVRFX1JFQURZEAISFQoRSk9CX1NUQVRFX1JVTk5JTkcQAxIXChNKT0JfU1RBVEVfU1VDQ0VFREVEEAQSFAoQSk9CX1NUQVRFX0ZBSUxFRBAFEhcKE0pPQl9TVEFURV9DQU5DRUxMRUQQBhISCg5KT0JfU1RBVEVfREVBRBAHEhUKEUpPQl9TVEFURV9XQUlUSU5HEAgSFwoTSk9CX1NUQVRFX1NVU1BFTkRFRBAJKqcBCgpBdHRlbXB0RW5kEhsKF0FUVEVNUFRfRU5EX1VOU1BFQ0lGSUVEEAASGQoVQVRURU1QVF9FTkRfU1VDQ0VFREVEEAESFgoSQVRURU1QVF9FTkRfRkFJTEVEEAISGQoVQVRURU1QVF9FTkRfQ0FOQ0VMTEVEEAMSFAoQQVRURU1QVF9FTkRfTE9TVBAEEhgKFEFUVEVNUFRfRU5EX1JFTEVBU0VEEAUqiQIKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSVEFTS19TVEFURV9QRU5ESU5HEAESFgoSVEFTS19TVEFURV9SVU5OSU5HEAISFgoSVEFTS19TVEFURV9TVUNDRVNTEAMSFgoSVEFTS19TVEFURV9GQUlMVVJFEAQSGAoUVEFTS19TVEFURV9SRVZFUlRJTkcQBRIXChNUQVNLX1NUQVRFX1JFVkVSVEVEEAYSHQoZVEFTS19TVEFURV9SRVZFUlRfRkFJTFVSRRAHEhUKEVRBU0tfU1RBVEVfSUdOT1JFEAgSFwoTVEFTS19TVEFURV9SRVRSWUlORxAJKn4KCUludGVudGlvbhIZChVJTlRFTlRJT05fVU5TUEVDSUZJRUQQABIVChFJTlRFTlRJT05fRVhFQ1VURRABEhQKEElOVEVOVElPTl9JR05PUkUQAhIUChBJTlRFTlRJT05fUkVWRVJUEAMSEwoPSU5URU5USU9OX1JFVFJZEAQqhgEKCkJsb2NrRGVwdGgSGwoXQkxPQ0tfREVQVEhfVU5TUEVDSUZJRUQQABITCg9CTE9DS19ERVBUSF9BTEwQARIUChBCTE9DS19ERVBUSF9GTE9XEAISGgoWQkxPQ0tfREVQVEhfTkVJR0hCT1VSUxADEhQKEEJMT0NLX0RFUFRIX0FUT00QBCqDAQoNUmV0cnlEZWNpc2lvbhIeChpSRVRSWV9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhgKFFJFVFJZX0RFQ0lTSU9OX1JFVFJZEAESGQoVUkVUUllfREVDSVNJT05fUkVWRVJUEAISHQoZUkVUUllfREVDSVNJT05fUkVWRVJUX0FMTBADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Chlob2xkZmFzdC92MS9yZWNvcmRzLnByb3RvEgtob2xkZmFzdC52MSItCgdQYXlsb2FkEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIMCgRkYXRhGAIgASgMIjcKDFRyYWNlQ29udGV4dBITCgt0cmFjZXBhcmVudBgBIAEoCRISCgp0cmFjZXN0YXRlGAIgASgJIkYKDEpvYkRlYWRsaW5lcxIQCghxdWV1ZV9tcxgBIAEoAxISCgphdHRlbXB0X21zGAIgASgDEhAKCHRvdGFsX21zGAMgASgDIp0ECgdKb2JTcGVjEgoKAmlkGAEgASgJEgwKBGZsb3cYAiABKAkSIwoFaW5wdXQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEg0KBXF1ZXVlGAQgASgJEhAKCHByaW9yaXR5GAUgASgFEioKBnJ1bl9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbWF4X2F0dGVtcHRzGAcgASgFEiwKCWRlYWRsaW5lcxgIIAEoCzIZLmhvbGRmYXN0LnYxLkpvYkRlYWRsaW5lcxIUCgxyZXRlbnRpb25fbXMYCSABKAMSMAoGbGFiZWxzGAogAygLMiAuaG9sZGZhc3QudjEuSm9iU3BlYy5MYWJlbHNFbnRyeRIXCg9pZGVtcG90ZW5jeV9rZXkYCyABKAkSFgoOY29udGVudF9kaWdlc3QYDCABKAkSKAoFdHJhY2UYDSABKAsyGS5ob2xkZmFzdC52MS5UcmFjZUNvbnRleHQSLQoJcG9zdGVkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgtyZW1vdGVfdGFzaxgPIAEoCzIXLmhvbGRmYXN0LnYxLlJlbW90ZVRhc2sSEwoLZm9ya2VkX2Zyb20YECABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKfAgoKUmVtb3RlVGFzaxIRCglwYXJlbnRfaWQYASABKAkSDAoEdGFzaxgCIAEoCRIpCglpbnRlbnRpb24YAyABKA4yFi5ob2xkZmFzdC52MS5JbnRlbnRpb24SFAoMZmxvd192ZXJzaW9uGAQgASgFEjMKBmxhYmVscxgFIAMoCzIjLmhvbGRmYXN0LnYxLlJlbW90ZVRhc2suTGFiZWxzRW50cnkSHwoEYXRvbRgGIAEoCzIRLmhvbGRmYXN0LnYxLkF0b20SKgoMZmxvd19mYWlsdXJlGAcgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIs4BCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIOCgZ3b3JrZXIYAiABKAkSLgoKY2xhaW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3Bhbl9pZBgEIAEoCRIkCgNlbmQYBSABKA4yFy5ob2xkZmFzdC52MS5BdHRlbXB0RW5kEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YByABKAkiLgoNUmVhZHlQb3NpdGlvbhIOCgZidWNrZXQYASABKAkSDQoFb3JkZXIYAiABKAki3gUKCUpvYlN0YXR1cxIKCgJpZBgBIAEoCRIMCgRmbG93GAIgASgJEg0KBXF1ZXVlGAMgASgJEhAKCHByaW9yaXR5GAQgASgFEiQKBXN0YXRlGAUgASgOMhUuaG9sZGZhc3QudjEuSm9iU3RhdGUSDwoHYXR0ZW1wdBgGIAEoBRIVCg1sb3N0X2F0dGVtcHRzGAcgASgFEhAKCHJldml2YWxzGAggASgFEiYKCGF0dGVtcHRzGAkgAygLMhQuaG9sZGZhc3QudjEuQXR0ZW1wdBIYChBhdHRlbXB0c19kcm9wcGVkGAogASgFEi4KCnVwZGF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBnJ1bl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLd2FpdF9yZWFzb24YDSABKAkSLAoIcmVhZHlfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlYWR5X3Bvc2l0aW9uGA8gASgLMhouaG9sZGZhc3QudjEuUmVhZHlQb3NpdGlvbhIOCgZ3b3JrZXIYECABKAkSLgoKY2xhaW1lZF9hdBgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB2ZhaWx1cmUYEyABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEjAKDHN1c3BlbmRlZF9hdBgUIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZmxvd192ZXJzaW9uGBUgASgFEi4KCnN0YXJ0ZWRfYXQYFiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhcmVudF9pZBgXIAEoCSJwCgdGYWlsdXJlEgwKBHR5cGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVzdGFjaxgDIAEoCRIMCgR0YXNrGAQgASgJEikKBmNhdXNlcxgFIAMoCzIZLmhvbGRmYXN0LnYxLkZhaWx1cmVDYXVzZSItCgxGYWlsdXJlQ2F1c2USDAoEdHlwZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJImsKDVJlY29yZGVkRXJyb3ISJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3RyeRgCIAEoBRIlCgdmYWlsdXJlGAMgASgLMhQuaG9sZGZhc3QudjEuRmFpbHVyZSK6AQoKUmV0cnlSb3VuZBIuCgpzdGFydGVkX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCghwcm92aWRlZBgCIAEoCzIULmhvbGRmYXN0LnYxLlBheWxvYWQSJgoIZmFpbHVyZXMYAyADKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEiwKCGRlY2lzaW9uGAQgASgOMhouaG9sZGZhc3QudjEuUmV0cnlEZWNpc2lvbiKgBgoEQXRvbRIMCgRuYW1lGAEgASgJEiUKBXN0YXRlGAIgASgOMhYuaG9sZGZhc3QudjEuVGFza1N0YXRlEikKCWludGVudGlvbhgDIAEoDjIWLmhvbGRmYXN0LnYxLkludGVudGlvbhINCgV0cmllcxgEIAEoBRISCgpleGVjdXRpb25zGAUgASgFEiQKBnJlc3VsdBgGIAEoCzIULmhvbGRmYXN0LnYxLlBheWxvYWQSJQoHZmFpbHVyZRgHIAEoCzIULmhvbGRmYXN0LnYxLkZhaWx1cmUSLAoOcmV2ZXJ0X2ZhaWx1cmUYCCABKAsyFC5ob2xkZmFzdC52MS5GYWlsdXJlEhQKDHJldmVydF90cmllcxgJIAEoBRIqCgZlcnJvcnMYCiADKAsyGi5ob2xkZmFzdC52MS5SZWNvcmRlZEVycm9yEhYKDmVycm9yc19kcm9wcGVkGAsgASgFEhAKCHByb2dyZXNzGAwgASgBEhgKEHByb2dyZXNzX21lc3NhZ2UYDSABKAkSLgoKc3RhcnRlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB25leHRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2F0dGVtcHQYESABKAUSDgoGd29ya2VyGBIgASgJEhYKDmZvcmdpdmVuX3RyaWVzGBMgASgFEhIKCmdlbmVyYXRpb24YFCABKAUSKAoHYmxvY2tlZBgVIAEoDjIXLmhvbGRmYXN0LnYxLkJsb2NrRGVwdGgSJwoGcm91bmRzGBYgAygLMhcuaG9sZGZhc3QudjEuUmV0cnlSb3VuZBIOCgZzaWduYWwYFyABKAMSHQoVZm9yZ2l2ZW5fcmV2ZXJ0X3RyaWVzGBggASgFEhQKDGZsb3dfdmVyc2lvbhgZIAEoBRIQCgh0YXNrX2pvYhgaIAEoCRIPCgdjaGFuZ2VzGBsgASgFIjIKCkpvYk91dGNvbWUSJAoGb3V0cHV0GAEgASgLMhQuaG9sZGZhc3QudjEuUGF5bG9hZCLKAQoKSm9iQ29udHJvbBIOCgZjYW5jZWwYASABKAgSMAoMcmVxdWVzdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkSDgoGcmV2ZXJ0GAQgASgIEg8KB3N1c3BlbmQYBSABKAgSDwoHc2lnbmFscxgGIAEoBRIUCgxzaWduYWxfYnl0ZXMYByABKAMSEQoJdGFza19lbmRzGAggASgFEg8KB2NoYW5nZXMYCSABKAUidQoJSm9iU2lnbmFsEgsKA3NlcRgBIAEoBRIMCgRuYW1lGAIgASgJEiUKB3BheWxvYWQYAyABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKrAgoKVGFza0NoYW5nZRIsCgpyZXRyeV9mcm9tGAEgASgLMhYuaG9sZGZhc3QudjEuUmV0cnlGcm9tSAASLAoKc2V0X3Jlc3VsdBgCIAEoCzIWLmhvbGRmYXN0LnYxLlNldFJlc3VsdEgAEiUKBHNraXAYAyABKAsyFS5ob2xkZmFzdC52MS5Ta2lwVGFza0gAEigKBnJldmVydBgEIAEoCzIWLmhvbGRmYXN0LnYxLlJldmVydEpvYkgAEjAKDHJldHJ5X3JldmVydBgFIAEoCzIYLmhvbGRmYXN0LnYxLlJldHJ5UmV2ZXJ0SAASNAoOcmVzb2x2ZV9yZXZlcnQYBiABKAsyGi5ob2xkZmFzdC52MS5SZXNvbHZlUmV2ZXJ0SABCCAoGY2hhbmdlIhkKCVJldHJ5RnJvbRIMCgR0YXNrGAEgASgJIj8KCVNldFJlc3VsdBIMCgR0YXNrGAEgASgJEiQKBnZhbHVlcxgCIAEoCzIULmhvbGRmYXN0LnYxLlBheWxvYWQiPgoIU2tpcFRhc2sSDAoEdGFzaxgBIAEoCRIkCgZ2YWx1ZXMYAiABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkIgsKCVJldmVydEpvYiIbCgtSZXRyeVJldmVydBIMCgR0YXNrGAEgASgJIh0KDVJlc29sdmVSZXZlcnQSDAoEdGFzaxgBIAEoCSKPAgoJSm9iQ2hhbmdlEgsKA3NlcRgBIAEoBRImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCYnkYAyABKAkSDgoGcmVhc29uGAQgASgJEigKB2NoYW5nZXMYBSADKAsyFy5ob2xkZmFzdC52MS5UYXNrQ2hhbmdlEicKBXRhc2tzGAYgAygLMhguaG9sZGZhc3QudjEuQ2hhbmdlZFRhc2sSEAoIYXR0ZW1wdHMYByABKAUSDwoHcmVzdW1lZBgIIAEoCBIlCgRmb3JrGAkgASgLMhcuaG9sZGZhc3QudjEuRm9ya09yaWdpbhIUCgxmbG93X3ZlcnNpb24YCiABKAUiLwoKRm9ya09yaWdpbhIOCgZqb2JfaWQYASABKAkSEQoJZnJvbV90YXNrGAIgASgJIqQBCgtDaGFuZ2VkVGFzaxIMCgR0YXNrGAEgASgJEiYKBmJlZm9yZRgCIAEoDjIWLmhvbGRmYXN0LnYxLlRhc2tTdGF0ZRIlCgVhZnRlchgDIAEoDjIWLmhvbGRmYXN0LnYxLlRhc2tTdGF0ZRIkCgZyZXN1bHQYBCABKAsyFC5ob2xkZmFzdC52MS5QYXlsb2FkEhIKCmdlbmVyYXRpb24YBSABKAUiHAoKUmVhZHlFbnRyeRIOCgZqb2JfaWQYASABKAki1gEKBEZsb3cSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIZChFpbnB1dF9zY2hlbWFfanNvbhgDIAEoCRIlCgVncmFwaBgEIAEoCzIWLmhvbGRmYXN0LnYxLkZsb3dHcmFwaBIOCgZkaWdlc3QYBSABKAkSMQoNcmVnaXN0ZXJlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVnaXN0ZXJlZF9ieRgHIAEoCRIPCgd2ZXJzaW9uGAggASgFIlcKCUZsb3dHcmFwaBIkCgVub2RlcxgBIAMoCzIVLmhvbGRmYXN0LnYxLkZsb3dOb2RlEiQKBWVkZ2VzGAIgAygLMhUuaG9sZGZhc3QudjEuRmxvd0VkZ2UirAMKCEZsb3dOb2RlEgwKBG5hbWUYASABKAkSEAoIcmVxdWlyZXMYAiADKAkSEAoIcHJvdmlkZXMYAyADKAkSDAoEcGF0aBgEIAMoCRISCgpoYXNfcmV2ZXJ0GAUgASgIEgwKBGtpbmQYBiABKAkSEgoKY29udHJvbGxlchgHIAEoCRIkCgRib2R5GAggASgLMhYuaG9sZGZhc3QudjEuRmxvd0dyYXBoEg4KBnJlbW90ZRgJIAEoCBIxCgZsYWJlbHMYCiADKAsyIS5ob2xkZmFzdC52MS5GbG93Tm9kZS5MYWJlbHNFbnRyeRIOCgZzaWduYWwYCyABKAkSGQoRb3B0aW9uYWxfcmVxdWlyZXMYDCADKAkSNgoJc3RvcmVkX2FzGA0gAygLMiMuaG9sZGZhc3QudjEuRmxvd05vZGUuU3RvcmVkQXNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi8KDVN0b3JlZEFzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJDCghGbG93RWRnZRIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJEg4KBnZhbHVlcxgDIAMoCRINCgVsYWJlbBgEIAEoCSLVAgoGV29ya2VyEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSCwoDcGlkGAMgASgDEg4KBnF1ZXVlcxgEIAMoCRINCgVmbG93cxgFIAMoCRITCgtjb25jdXJyZW5jeRgGIAEoBRIuCgpzdGFydGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxsZWFzZV90dGxfbXMYCCABKAMSDwoHdmVyc2lvbhgJIAEoCRIQCghkcmFpbmluZxgKIAEoCBIvCgZsYWJlbHMYCyADKAsyHy5ob2xkZmFzdC52MS5Xb3JrZXIuTGFiZWxzRW50cnkSJwoGc2VydmVkGAwgAygLMhcuaG9sZGZhc3QudjEuU2VydmVkRmxvdxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk4KClNlcnZlZEZsb3cSDAoEZmxvdxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgFEhEKCWNvbnRpbnVlcxgDIAMoBRIOCgZyZW1vdGUYBCADKAkq9gEKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0pPQl9TVEFURV9TQ0hFRFVMRUQQARITCg9KT0JfU1RBVEVfUkVBRFkQAhIVChFKT0JfU1RBVEVfUlVOTklORxADEhcKE0pPQl9TVEFURV9TVUNDRUVERUQQBBIUChBKT0JfU1RBVEVfRkFJTEVEEAUSFwoTSk9CX1NUQVRFX0NBTkNFTExFRBAGEhIKDkpPQl9TVEFURV9ERUFEEAcSFQoRSk9CX1NUQVRFX1dBSVRJTkcQCBIXChNKT0JfU1RBVEVfU1VTUEVOREVEEAkqpwEKCkF0dGVtcHRFbmQSGwoXQVRURU1QVF9FTkRfVU5TUEVDSUZJRUQQABIZChVBVFRFTVBUX0VORF9TVUNDRUVERUQQARIWChJBVFRFTVBUX0VORF9GQUlMRUQQAhIZChVBVFRFTVBUX0VORF9DQU5DRUxMRUQQAxIUChBBVFRFTVBUX0VORF9MT1NUEAQSGAoUQVRURU1QVF9FTkRfUkVMRUFTRUQQBSqJAgoJVGFza1N0YXRlEhoKFlRBU0tfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJUQVNLX1NUQVRFX1BFTkRJTkcQARIWChJUQVNLX1NUQVRFX1JVTk5JTkcQAhIWChJUQVNLX1NUQVRFX1NVQ0NFU1MQAxIWChJUQVNLX1NUQVRFX0ZBSUxVUkUQBBIYChRUQVNLX1NUQVRFX1JFVkVSVElORxAFEhcKE1RBU0tfU1RBVEVfUkVWRVJURUQQBhIdChlUQVNLX1NUQVRFX1JFVkVSVF9GQUlMVVJFEAcSFQoRVEFTS19TVEFURV9JR05PUkUQCBIXChNUQVNLX1NUQVRFX1JFVFJZSU5HEAkqfgoJSW50ZW50aW9uEhkKFUlOVEVOVElPTl9VTlNQRUNJRklFRBAAEhUKEUlOVEVOVElPTl9FWEVDVVRFEAESFAoQSU5URU5USU9OX0lHTk9SRRACEhQKEElOVEVOVElPTl9SRVZFUlQQAxITCg9JTlRFTlRJT05fUkVUUlkQBCqGAQoKQmxvY2tEZXB0aBIbChdCTE9DS19ERVBUSF9VTlNQRUNJRklFRBAAEhMKD0JMT0NLX0RFUFRIX0FMTBABEhQKEEJMT0NLX0RFUFRIX0ZMT1cQAhIaChZCTE9DS19ERVBUSF9ORUlHSEJPVVJTEAMSFAoQQkxPQ0tfREVQVEhfQVRPTRAEKoMBCg1SZXRyeURlY2lzaW9uEh4KGlJFVFJZX0RFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASGAoUUkVUUllfREVDSVNJT05fUkVUUlkQARIZChVSRVRSWV9ERUNJU0lPTl9SRVZFUlQQAhIdChlSRVRSWV9ERUNJU0lPTl9SRVZFUlRfQUxMEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A user's value: bytes and what they are. Holdfast itself writes application/json.
@@ -195,6 +195,13 @@ export type JobSpec = Message<"holdfast.v1.JobSpec"> & {
    * @generated from field: holdfast.v1.RemoteTask remote_task = 15;
    */
   remoteTask?: RemoteTask | undefined;
+
+  /**
+   * Set for a job that began with results of another one: its id.
+   *
+   * @generated from field: string forked_from = 16;
+   */
+  forkedFrom: string;
 };
 
 /**
@@ -493,6 +500,13 @@ export type JobStatus = Message<"holdfast.v1.JobStatus"> & {
    * @generated from field: google.protobuf.Timestamp started_at = 22;
    */
   startedAt?: Timestamp | undefined;
+
+  /**
+   * Set for a task job: the job whose flow its task belongs to.
+   *
+   * @generated from field: string parent_id = 23;
+   */
+  parentId: string;
 };
 
 /**
@@ -804,6 +818,13 @@ export type Atom = Message<"holdfast.v1.Atom"> & {
    * @generated from field: string task_job = 26;
    */
   taskJob: string;
+
+  /**
+   * Number of the last change by an operator that is in this record.
+   *
+   * @generated from field: int32 changes = 27;
+   */
+  changes: number;
 };
 
 /**
@@ -946,6 +967,340 @@ export const JobSignalSchema: GenMessage<JobSignal> = /*@__PURE__*/
   messageDesc(file_holdfast_v1_records, 15);
 
 /**
+ * One thing that an operator changes about a job. A task is named by its record, with its place where
+ * it stands in a map: `fetch[3]`.
+ *
+ * @generated from message holdfast.v1.TaskChange
+ */
+export type TaskChange = Message<"holdfast.v1.TaskChange"> & {
+  /**
+   * @generated from oneof holdfast.v1.TaskChange.change
+   */
+  change: {
+    /**
+     * @generated from field: holdfast.v1.RetryFrom retry_from = 1;
+     */
+    value: RetryFrom;
+    case: "retryFrom";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.SetResult set_result = 2;
+     */
+    value: SetResult;
+    case: "setResult";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.SkipTask skip = 3;
+     */
+    value: SkipTask;
+    case: "skip";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.RevertJob revert = 4;
+     */
+    value: RevertJob;
+    case: "revert";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.RetryRevert retry_revert = 5;
+     */
+    value: RetryRevert;
+    case: "retryRevert";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.ResolveRevert resolve_revert = 6;
+     */
+    value: ResolveRevert;
+    case: "resolveRevert";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message holdfast.v1.TaskChange.
+ * Use `create(TaskChangeSchema)` to create a new message.
+ */
+export const TaskChangeSchema: GenMessage<TaskChange> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 16);
+
+/**
+ * The task, everything after it and everything that has not succeeded count as pending again. What
+ * succeeded before and was not undone stays; it has to be there for the task to start.
+ *
+ * @generated from message holdfast.v1.RetryFrom
+ */
+export type RetryFrom = Message<"holdfast.v1.RetryFrom"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+};
+
+/**
+ * Describes the message holdfast.v1.RetryFrom.
+ * Use `create(RetryFromSchema)` to create a new message.
+ */
+export const RetryFromSchema: GenMessage<RetryFrom> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 17);
+
+/**
+ * The task counts as succeeded, with these values besides those that its record has.
+ *
+ * @generated from message holdfast.v1.SetResult
+ */
+export type SetResult = Message<"holdfast.v1.SetResult"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+
+  /**
+   * A JSON object by the names of what the task provides, some or all. Absent: an empty one.
+   *
+   * @generated from field: holdfast.v1.Payload values = 2;
+   */
+  values?: Payload | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.SetResult.
+ * Use `create(SetResultSchema)` to create a new message.
+ */
+export const SetResultSchema: GenMessage<SetResult> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 18);
+
+/**
+ * The task is passed over. With values it counts as succeeded with them instead.
+ *
+ * @generated from message holdfast.v1.SkipTask
+ */
+export type SkipTask = Message<"holdfast.v1.SkipTask"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+
+  /**
+   * Like those of SetResult. Absent: nobody may need what the task provides.
+   *
+   * @generated from field: holdfast.v1.Payload values = 2;
+   */
+  values?: Payload | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.SkipTask.
+ * Use `create(SkipTaskSchema)` to create a new message.
+ */
+export const SkipTaskSchema: GenMessage<SkipTask> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 19);
+
+/**
+ * Everything that the job has done is reverted, reverts that failed are tried again, and it ends
+ * CANCELLED.
+ *
+ * @generated from message holdfast.v1.RevertJob
+ */
+export type RevertJob = Message<"holdfast.v1.RevertJob"> & {
+};
+
+/**
+ * Describes the message holdfast.v1.RevertJob.
+ * Use `create(RevertJobSchema)` to create a new message.
+ */
+export const RevertJobSchema: GenMessage<RevertJob> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 20);
+
+/**
+ * A revert that failed for good is tried again, with its tries counted anew.
+ *
+ * @generated from message holdfast.v1.RetryRevert
+ */
+export type RetryRevert = Message<"holdfast.v1.RetryRevert"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+};
+
+/**
+ * Describes the message holdfast.v1.RetryRevert.
+ * Use `create(RetryRevertSchema)` to create a new message.
+ */
+export const RetryRevertSchema: GenMessage<RetryRevert> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 21);
+
+/**
+ * A revert that failed, or was interrupted, was done by hand: the task counts as reverted.
+ *
+ * @generated from message holdfast.v1.ResolveRevert
+ */
+export type ResolveRevert = Message<"holdfast.v1.ResolveRevert"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ResolveRevert.
+ * Use `create(ResolveRevertSchema)` to create a new message.
+ */
+export const ResolveRevertSchema: GenMessage<ResolveRevert> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 22);
+
+/**
+ * What an operator changed about a job. Never changes itself.
+ *
+ * @generated from message holdfast.v1.JobChange
+ */
+export type JobChange = Message<"holdfast.v1.JobChange"> & {
+  /**
+   * Its number among the changes of the job, from 1.
+   *
+   * @generated from field: int32 seq = 1;
+   */
+  seq: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 2;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Who, as the caller says: nobody checks it.
+   *
+   * @generated from field: string by = 3;
+   */
+  by: string;
+
+  /**
+   * Why, for people; may be empty.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * What was asked for.
+   *
+   * @generated from field: repeated holdfast.v1.TaskChange changes = 5;
+   */
+  changes: TaskChange[];
+
+  /**
+   * What that does to the records of tasks.
+   *
+   * @generated from field: repeated holdfast.v1.ChangedTask tasks = 6;
+   */
+  tasks: ChangedTask[];
+
+  /**
+   * Attempts that the job had had. What it does holds for records of these attempts and for tasks
+   * without a record; one that a later attempt wrote says more.
+   *
+   * @generated from field: int32 attempts = 7;
+   */
+  attempts: number;
+
+  /**
+   * The job was made ready by it.
+   *
+   * @generated from field: bool resumed = 8;
+   */
+  resumed: boolean;
+
+  /**
+   * Set for the first change of a job that was forked: where from.
+   *
+   * @generated from field: holdfast.v1.ForkOrigin fork = 9;
+   */
+  fork?: ForkOrigin | undefined;
+
+  /**
+   * Version of the flow whose tasks are named.
+   *
+   * @generated from field: int32 flow_version = 10;
+   */
+  flowVersion: number;
+};
+
+/**
+ * Describes the message holdfast.v1.JobChange.
+ * Use `create(JobChangeSchema)` to create a new message.
+ */
+export const JobChangeSchema: GenMessage<JobChange> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 23);
+
+/**
+ * How a job was forked.
+ *
+ * @generated from message holdfast.v1.ForkOrigin
+ */
+export type ForkOrigin = Message<"holdfast.v1.ForkOrigin"> & {
+  /**
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * Where it begins; empty: at whatever had not succeeded.
+   *
+   * @generated from field: string from_task = 2;
+   */
+  fromTask: string;
+};
+
+/**
+ * Describes the message holdfast.v1.ForkOrigin.
+ * Use `create(ForkOriginSchema)` to create a new message.
+ */
+export const ForkOriginSchema: GenMessage<ForkOrigin> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 24);
+
+/**
+ * What a change does to the record of one task.
+ *
+ * @generated from message holdfast.v1.ChangedTask
+ */
+export type ChangedTask = Message<"holdfast.v1.ChangedTask"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+
+  /**
+   * @generated from field: holdfast.v1.TaskState before = 2;
+   */
+  before: TaskState;
+
+  /**
+   * @generated from field: holdfast.v1.TaskState after = 3;
+   */
+  after: TaskState;
+
+  /**
+   * Set where it succeeds with values that the operator gave.
+   *
+   * @generated from field: holdfast.v1.Payload result = 4;
+   */
+  result?: Payload | undefined;
+
+  /**
+   * Of one that is passed over: the round that it belongs to.
+   *
+   * @generated from field: int32 generation = 5;
+   */
+  generation: number;
+};
+
+/**
+ * Describes the message holdfast.v1.ChangedTask.
+ * Use `create(ChangedTaskSchema)` to create a new message.
+ */
+export const ChangedTaskSchema: GenMessage<ChangedTask> = /*@__PURE__*/
+  messageDesc(file_holdfast_v1_records, 25);
+
+/**
  * An entry of the ready index.
  *
  * @generated from message holdfast.v1.ReadyEntry
@@ -962,7 +1317,7 @@ export type ReadyEntry = Message<"holdfast.v1.ReadyEntry"> & {
  * Use `create(ReadyEntrySchema)` to create a new message.
  */
 export const ReadyEntrySchema: GenMessage<ReadyEntry> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 16);
+  messageDesc(file_holdfast_v1_records, 26);
 
 /**
  * A flow as the workers that serve it registered it.
@@ -1024,7 +1379,7 @@ export type Flow = Message<"holdfast.v1.Flow"> & {
  * Use `create(FlowSchema)` to create a new message.
  */
 export const FlowSchema: GenMessage<Flow> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 17);
+  messageDesc(file_holdfast_v1_records, 27);
 
 /**
  * The graph of a flow's tasks.
@@ -1048,7 +1403,7 @@ export type FlowGraph = Message<"holdfast.v1.FlowGraph"> & {
  * Use `create(FlowGraphSchema)` to create a new message.
  */
 export const FlowGraphSchema: GenMessage<FlowGraph> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 18);
+  messageDesc(file_holdfast_v1_records, 28);
 
 /**
  * One task of a flow.
@@ -1119,6 +1474,27 @@ export type FlowNode = Message<"holdfast.v1.FlowNode"> & {
    * @generated from field: map<string, string> labels = 10;
    */
   labels: { [key: string]: string };
+
+  /**
+   * Of a wait: the name of the signal that ends it; empty for all others.
+   *
+   * @generated from field: string signal = 11;
+   */
+  signal: string;
+
+  /**
+   * Those of `requires` that the task can do without.
+   *
+   * @generated from field: repeated string optional_requires = 12;
+   */
+  optionalRequires: string[];
+
+  /**
+   * What the task's own record calls a value that it provides, where that is another name.
+   *
+   * @generated from field: map<string, string> stored_as = 13;
+   */
+  storedAs: { [key: string]: string };
 };
 
 /**
@@ -1126,7 +1502,7 @@ export type FlowNode = Message<"holdfast.v1.FlowNode"> & {
  * Use `create(FlowNodeSchema)` to create a new message.
  */
 export const FlowNodeSchema: GenMessage<FlowNode> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 19);
+  messageDesc(file_holdfast_v1_records, 29);
 
 /**
  * A dependency: `to` runs after `from`.
@@ -1164,7 +1540,7 @@ export type FlowEdge = Message<"holdfast.v1.FlowEdge"> & {
  * Use `create(FlowEdgeSchema)` to create a new message.
  */
 export const FlowEdgeSchema: GenMessage<FlowEdge> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 20);
+  messageDesc(file_holdfast_v1_records, 30);
 
 /**
  * A member of the fleet. Kept with the worker's session: it vanishes when the worker does.
@@ -1245,7 +1621,7 @@ export type Worker = Message<"holdfast.v1.Worker"> & {
  * Use `create(WorkerSchema)` to create a new message.
  */
 export const WorkerSchema: GenMessage<Worker> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 21);
+  messageDesc(file_holdfast_v1_records, 31);
 
 /**
  * A flow as one worker serves it.
@@ -1284,7 +1660,7 @@ export type ServedFlow = Message<"holdfast.v1.ServedFlow"> & {
  * Use `create(ServedFlowSchema)` to create a new message.
  */
 export const ServedFlowSchema: GenMessage<ServedFlow> = /*@__PURE__*/
-  messageDesc(file_holdfast_v1_records, 22);
+  messageDesc(file_holdfast_v1_records, 32);
 
 /**
  * The state of a job. SUCCEEDED, FAILED, CANCELLED and DEAD are final.
