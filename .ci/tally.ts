@@ -30,7 +30,7 @@ export function formatSeconds(fromMs: number): string {
 
 /** Runs one project of test/vitest.config.ts and counts its tests. */
 export async function runVitest(
-  project: 'tidy' | 'unit' | 'system',
+  project: 'tidy' | 'unit' | 'system' | 'timed',
   show?: (text: string) => void,
 ): Promise<Tally & { readonly output: string }> {
   const reportPath = join(LOGS, `${project}.json`);

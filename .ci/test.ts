@@ -1,4 +1,4 @@
-// `npm test`: set-up, check, unit tests, system tests. The last line counts all of them.
+// `npm test`: set-up, check, unit tests, system tests, timed tests. The last line counts all of them.
 import { check } from './check.ts';
 import { setUp } from './set-up.ts';
 import { formatSeconds, runVitest, sum, type Tally } from './tally.ts';
@@ -9,7 +9,7 @@ async function main(): Promise<void> {
     setUpTally,
     await suite('check', check),
     await suite('unit', () => runVitest('unit', show)),
-    setUpTally.failed > 0 ? systemWithoutStores() : await suite('system', runSystem),
+    ...(setUpTally.failed > 0 ? [withoutStores()] : await withStores()),
   ];
   const { passed, failed } = sum(tallies);
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
@@ -25,13 +25,16 @@ async function suite(name: string, run: () => Promise<Tally>): Promise<Tally> {
   return tally;
 }
 
-async function runSystem(): Promise<Tally> {
-  return await runVitest('system', show);
+async function withStores(): Promise<readonly Tally[]> {
+  return [
+    await suite('system', () => runVitest('system', show)),
+    await suite('timed', () => runVitest('timed', show)),
+  ];
 }
 
-/** Without their stores the system tests would only repeat, many times over, what set-up has said. */
-function systemWithoutStores(): Tally {
-  console.log('\n== system: not run, because set-up failed; counted as one failure');
+/** Without their stores these tests would only repeat, many times over, what set-up has said. */
+function withoutStores(): Tally {
+  console.log('\n== system, timed: not run, because set-up failed; counted as one failure');
   return { passed: 0, failed: 1 };
 }
 

@@ -1,8 +1,17 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-// `tidy` reads the repository's own text; `unit` is fast and does no I/O; `system` starts real stores
-// and real processes and runs its files one after another, so that they don't take time from each other.
+// `tidy` reads the repository's own text; `unit` is fast and does no I/O. `system` starts real stores and
+// real processes, which wait more than they work, so two of its files run side by side. `timed` judges how
+// long something takes, or strikes stores and processes as hard as it can: its files run alone.
 const root = new URL('..', import.meta.url).pathname;
+
+/** Where how long a thing takes is judged. */
+const timed = [
+  'test/chaos/**/*.test.ts',
+  'test/conformance/*-faults.test.ts',
+  'test/system/{distributed-build,g1-durable,g2-one-writer,g5-takeover,herd,storm}.test.ts',
+  'test/weather/**/*.test.ts',
+];
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -30,11 +39,23 @@ const config: ViteUserConfig = defineConfig({
           name: 'system',
           root,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/tidy/**'],
+          exclude: ['test/tidy/**', ...timed],
+          environment: 'node',
+          maxWorkers: 2,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'timed',
+          root,
+          include: timed,
           environment: 'node',
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
