@@ -43,9 +43,13 @@ const LEASE_TTL_MS = 2000;
 const ROUND_MS = 35_000;
 const LOG_INTERVAL_MS = 500;
 const PAUSE_MS = { workers: 1200, servers: 1500, store: 1500 } as const;
-/** How much faster a campaign goes that makes each fault only once, and how long its calm round is. */
+/**
+ * A campaign that makes each fault only once: how long its faults last beside others', and the pauses
+ * between them, and how long its calm round is.
+ */
 const ONCE_PACE = 0.5;
-const ONCE_CALM_MS = 15_000;
+const ONCE_PAUSES = 0.2;
+const ONCE_CALM_MS = 11_000;
 
 /** How long a campaign goes on: every fault once, in two rounds, or rounds until time is up. */
 export type CampaignLength =
@@ -205,6 +209,7 @@ class Campaign {
     const workers = new Victims(fleet.workers, this.#fork());
     const servers = new Victims(fleet.servers, this.#fork());
     const members = new Victims([...store.members.keys()], this.#fork());
+    const isOnce = this.#options.length.kind === 'once';
     const lane = <Victim>(
       name: keyof typeof PAUSE_MS,
       deck: Deck<Fault<Victim>>,
@@ -213,10 +218,9 @@ class Campaign {
       deck,
       victims,
       random: this.#fork(),
-      pauseMs: PAUSE_MS[name] * this.#pace,
+      pauseMs: PAUSE_MS[name] * (isOnce ? ONCE_PAUSES : 1),
     });
     const { workers: workerDeck, servers: serverDeck, store: storeDeck } = this.#decks;
-    const isOnce = this.#options.length.kind === 'once';
     const untilMs = performance.now() + (isOnce ? ONCE_CALM_MS : ROUND_MS);
     const areThrough = (): boolean =>
       [workerDeck, serverDeck, storeDeck].every(({ isThrough }) => isThrough);

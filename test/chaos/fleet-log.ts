@@ -1,7 +1,7 @@
 // What the workers themselves report in their logs: which results and which ends they saw committed, and
 // which attempts they gave up because they were superseded.
 import type { LogLine } from '../support/cluster.ts';
-import { isRemote } from './flow-facts.ts';
+import { isController, isRemote } from './flow-facts.ts';
 import type { CommitRecord, EndRecord } from './history.ts';
 
 /** What was read since the last call. */
@@ -25,7 +25,7 @@ export class FleetLog {
         const task = String(line['task']);
         const parentId = line['parentId'];
         // The parent commits it once more, as what its task job said.
-        if (parentId === undefined && isRemote(task)) continue;
+        if (isController(task) || (parentId === undefined && isRemote(task))) continue;
         const owner = typeof parentId === 'string' ? parentId : jobId;
         this.#commits.push({ jobId: owner, attempt, task, try: Number(line['try']) });
       } else if (line.msg === 'job ended') {

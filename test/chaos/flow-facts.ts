@@ -45,6 +45,13 @@ export const FLOW_FACTS: Readonly<Record<string, FlowFacts>> = {
 /** Tasks that run as jobs of their own: what they tell the ledger has the fence and the attempt of that job. */
 const REMOTE: ReadonlySet<string> = new Set(['prepare', 'carry']);
 
+/** Retry controllers: theirs is a success in each round, and neither a start nor an effect outside. */
+const CONTROLLERS: ReadonlySet<string> = new Set(['again']);
+
+export function isController(name: string): boolean {
+  return CONTROLLERS.has(name);
+}
+
 export function isRemote(task: string): boolean {
   return REMOTE.has(task.replace(/\[.*$/, ''));
 }

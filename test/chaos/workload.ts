@@ -16,19 +16,29 @@ const WORK_MS = { least: 30, spread: 400, long: 2500 } as const;
 /** Jobs are cancelled while they may still run: one of so many that were posted last. */
 const RECENT_JOBS = 8;
 
-/** How many of a flow's jobs work for long. Those of chaos-one ignore their signal, and so make zombies. */
-const FLOWS = [
+interface WorkFlow {
+  readonly name: string;
+  /** How many of its jobs work for long. Those of chaos-one ignore their signal, and so make zombies. */
+  readonly longPart: number;
+  /** Only one of so many that are posted first. */
+  readonly among?: number;
+}
+
+const STEPS: WorkFlow = { name: 'chaos-steps', longPart: 0.05 };
+
+const FLOWS: readonly WorkFlow[] = [
   { name: 'chaos-one', longPart: 0.7 },
   { name: 'chaos-one', longPart: 0.7 },
-  { name: 'chaos-steps', longPart: 0.05 },
+  STEPS,
   { name: 'chaos-fan', longPart: 0.1 },
   { name: 'chaos-flaky', longPart: 0.05 },
   { name: 'chaos-saga', longPart: 0.05 },
   { name: 'chaos-rounds', longPart: 0 },
-  { name: 'chaos-map', longPart: 0 },
+  // Only at the beginning, because its jobs pause for longer than a round ought to wait for its last ones.
+  { name: 'chaos-map', longPart: 0, among: 50 },
   { name: 'chaos-spread', longPart: 0.2 },
   { name: 'chaos-approval', longPart: 0 },
-] as const;
+];
 /** How long a signal is sent again and again once everything has healed. */
 const SIGNAL_MS = 30_000;
 
@@ -67,8 +77,8 @@ export class Workload {
   readonly #jobs = new Set<string>();
   /** Jobs that fail by themselves, or may have been cancelled. */
   readonly #revivable = new Set<string>();
-  /** Jobs that go on only when they get their signal, and have not been sent one that was acknowledged. */
-  readonly #waiting = new Set<string>();
+  /** Jobs that go on only when they get their signal. */
+  readonly #approvals = new Set<string>();
   readonly #calls = new Set<Promise<void>>();
 
   constructor(options: WorkloadOptions) {
@@ -88,9 +98,16 @@ export class Workload {
       await delay(PAUSE_MS.least + random.next() * PAUSE_MS.spread);
     }
     await Promise.all(this.#calls);
+    await this.#signalAll();
+  }
+
+  /** One that was refused its signal because it was cancelled may have been revived since. */
+  async #signalAll(): Promise<void> {
     const endMs = performance.now() + SIGNAL_MS;
-    while (this.#waiting.size > 0 && performance.now() < endMs) {
-      await Promise.all([...this.#waiting].map((jobId) => this.#signal(jobId)));
+    let open = [...this.#approvals];
+    while (open.length > 0 && performance.now() < endMs) {
+      const outcomes = await Promise.all(open.map((jobId) => this.#signal(jobId)));
+      open = open.filter((_, index) => outcomes[index] === 'unknown');
     }
   }
 
@@ -105,13 +122,14 @@ export class Workload {
     if (roll < 0.6) return this.#postMany(3 + Math.floor(this.#options.random.next() * 5));
     if (roll < 0.78) return this.#postAgain();
     if (roll < 0.88) return this.#control('cancel');
-    if (roll < 0.94) return this.#signal(pick([...this.#waiting], this.#options.random));
+    if (roll < 0.94) return this.#signalOne();
     return this.#control('revive');
   }
 
   #newIntent(): Intent {
     const { random, round } = this.#options;
-    const flow = pick(FLOWS, random) ?? FLOWS[0];
+    const drawn = pick(FLOWS, random) ?? STEPS;
+    const flow = this.#intents.length < (drawn.among ?? Number.POSITIVE_INFINITY) ? drawn : STEPS;
     const isLong = random.next() < flow.longPart;
     const intent: Intent = {
       key: `round-${round}-${this.#intents.length}`,
@@ -176,17 +194,21 @@ export class Workload {
     this.controls.push({ what, jobId, outcome, sentMs, endedMs: performance.now() });
   }
 
-  /** Under one key, so that a repeat is the same signal. What refuses it for good is over. */
-  async #signal(jobId: string | undefined): Promise<void> {
-    if (jobId === undefined) return;
+  async #signalOne(): Promise<void> {
+    const jobId = pick([...this.#approvals], this.#options.random);
+    if (jobId !== undefined) await this.#signal(jobId);
+  }
+
+  /** Under one key, so that a repeat is the same signal. */
+  async #signal(jobId: string): Promise<CallOutcome> {
     try {
       await this.#client()
         .job(jobId)
         .signal('go', null, { idempotencyKey: `go-${jobId}` });
+      return 'acknowledged';
     } catch (error) {
-      if (outcomeOf(error) === 'unknown') return;
+      return outcomeOf(error);
     }
-    this.#waiting.delete(jobId);
   }
 
   #client(): Client {
@@ -202,7 +224,7 @@ export class Workload {
   #posted({ key, flow }: Intent, jobId: string): void {
     this.#jobs.add(jobId);
     if (flow === 'chaos-saga') this.#revivable.add(jobId);
-    if (flow === 'chaos-approval') this.#waiting.add(jobId);
+    if (flow === 'chaos-approval') this.#approvals.add(jobId);
     this.posts.push({ key, flow, outcome: 'acknowledged', jobId });
   }
 

@@ -53,6 +53,8 @@ export interface BoardWitnessParts {
 export class BoardWitness implements StoreWitness {
   readonly jobs: Map<string, WitnessedJob> = new Map();
   readonly #parts: BoardWitnessParts;
+  /** Kept apart, because it is asked for after every event of a calm. */
+  readonly #unfinished = new Set<WitnessedJob>();
   readonly #index: IndexWitness;
   readonly #taskJobs: TaskJobWitness;
   #writer: SimulatedProcess | undefined;
@@ -77,9 +79,7 @@ export class BoardWitness implements StoreWitness {
 
   /** Jobs that are neither final nor gone. */
   unfinished(): readonly WitnessedJob[] {
-    return [...this.jobs.values()].filter(
-      ({ status, isGone }) => !isGone && status !== undefined && !isFinal(status.phase.kind),
-    );
+    return [...this.#unfinished];
   }
 
   /** All task jobs that were ever posted for this job. */
@@ -262,6 +262,7 @@ export class BoardWitness implements StoreWitness {
     const before = job.status;
     if (!value) {
       job.isGone = true;
+      this.#unfinished.delete(job);
       const { remoteTask } = job.spec ?? {};
       const goesAlong = remoteTask && this.jobs.get(remoteTask.parentId)?.isGone;
       if (before && !isFinal(before.phase.kind) && !goesAlong) {
@@ -272,6 +273,7 @@ export class BoardWitness implements StoreWitness {
     const after = decodeJobStatus(value);
     job.status = after;
     job.version = version;
+    setTo(this.#unfinished, job, !isFinal(after.phase.kind));
     const isSame = before !== undefined && isDeepStrictEqual(before, after);
     const isRenewal = isSame && after.phase.kind === 'running';
     // A ready job that is told something refuses claims that have not seen it.

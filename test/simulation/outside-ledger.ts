@@ -133,7 +133,9 @@ export class OutsideLedger {
     if (earlier && earlier.fence >= fence) {
       this.#history.violate('G4', `job ${job.id}: fence ${fence} follows ${earlier.fence}`);
     }
-    this.#checkRunner(idempotencyKey, job);
+    // A superseded attempt that has not noticed may have begun a try of which nobody knows; its fence tells.
+    const isCurrent = job.status?.phase.kind === 'running' && job.status.attempt === attempt;
+    if (isCurrent) this.#checkRunner(idempotencyKey, job);
     if (kind === 'execute') this.#checkExecution(job, call, claim.commit);
   }
 
@@ -179,6 +181,7 @@ export class OutsideLedger {
         this.#history.violate('G3', `${what} runs although its success was committed before`);
       }
     }
+    if (remote) this.#checkSiblings(job, { ctx, claimedAt, what });
     const isCurrent = job.status?.phase.kind === 'running' && job.status.attempt === ctx.attempt;
     if (!isCurrent) return;
     // A task job goes on where its parent's record stood.
@@ -186,6 +189,22 @@ export class OutsideLedger {
     const expected = state === 'running' ? tries : tries + 1;
     if (expected !== ctx.try) {
       this.#history.violate('G4', `${what} runs, but try ${tries} is ${state}`);
+    }
+  }
+
+  /** A success counts whatever became of the task job that had it, for the version of the flow that it was run by. */
+  #checkSiblings(
+    job: WitnessedJob,
+    { ctx, claimedAt, what }: { ctx: OutsideCall['ctx']; claimedAt: number; what: string },
+  ): void {
+    for (const other of this.#witness.taskJobsOf(ctx.jobId)) {
+      const known = other.atoms.get(ctx.task);
+      if (other === job || other.isGone || known?.record.state !== 'success') continue;
+      if (other.spec?.remoteTask?.flowVersion !== job.spec?.remoteTask?.flowVersion) continue;
+      if (other.spec?.remoteTask?.intention !== 'execute' || known.record.tries !== ctx.try)
+        continue;
+      if (known.commit < claimedAt)
+        this.#history.violate('G3', `${what} runs although task job ${other.id} has done it`);
     }
   }
 

@@ -52,9 +52,6 @@ export const PLANTED_BUGS: Readonly<Record<string, Tamper>> = {
       ? { ...commit, write: commit.write.filter(isNote) }
       : commit,
 
-  /** A task job is posted by whoever once held its parent. */
-  'task-fence': (commit) => (postsTaskJob(commit) ? withoutFence(commit) : commit),
-
   /** A task job is posted without asking whether one was, for the same try. */
   'task-key': (commit) =>
     postsTaskJob(commit)

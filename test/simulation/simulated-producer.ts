@@ -121,7 +121,8 @@ export class SimulatedProducer {
     else if (draw < 0.82) await this.#suspend();
     else if (draw < 0.86) await this.#resume();
     else if (draw < 0.94) await this.#cancel();
-    else await this.#revive();
+    else if (draw < 0.97) await this.#revive();
+    else await this.#meddle();
   }
 
   #pickFlow(): string {
@@ -303,6 +304,25 @@ export class SimulatedProducer {
     if (!known) return;
     const answer = await this.#call('reviveJob', { id: known.id });
     if (answer.kind === 'ok') this.#options.history.count('revivals acknowledged');
+  }
+
+  /** Task jobs are jobs: whoever finds one may ask things of it. */
+  async #meddle(): Promise<void> {
+    const { history, fleet } = this.#options;
+    const parent = this.#pickKnown();
+    const taskJobs = parent ? fleet.witness.taskJobsOf(parent.id) : [];
+    if (taskJobs.length === 0) return;
+    const { id } = this.#chance.pick(taskJobs);
+    const method = this.#chance.pick([
+      'cancelJob',
+      'suspendJob',
+      'resumeJob',
+      'reviveJob',
+    ] as const);
+    const answer = await this.#call(method, { id, reason: 'by chance', revert: false });
+    if (answer.kind !== 'ok') return;
+    history.count('task jobs meddled with');
+    if (method === 'reviveJob') history.violate('states', `task job ${id} was revived`);
   }
 
   #pickKnown(): Acknowledged | undefined {

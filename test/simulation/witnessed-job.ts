@@ -80,7 +80,7 @@ export function lastPart(key: string): string {
 }
 
 /** Adds the item, or takes it away. */
-export function setTo(set: Set<string>, item: string, isThere: boolean): void {
+export function setTo<Item>(set: Set<Item>, item: Item, isThere: boolean): void {
   if (isThere) set.add(item);
   else set.delete(item);
 }

@@ -191,7 +191,9 @@ describe('a rolling upgrade', () => {
         expect(versions).toContain('close of 2');
         expect(versions).not.toContain('collect of 2');
       }
-      expect(upgrade.calls.filter((call) => call.includes('/gather/'))).toEqual(
+      // The first version may have taken the new job.
+      const ofOld = upgrade.calls.filter((call) => !call.startsWith(`${old}/`));
+      expect(ofOld.filter((call) => call.includes('/gather/'))).toEqual(
         begun.filter((call) => call.includes('/gather/')),
       );
       await Promise.all([three.stop(), again.stop(), last.stop()]);

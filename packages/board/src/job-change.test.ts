@@ -347,6 +347,31 @@ describe('a fork', () => {
     expect(await listAll(other.parts.coord, 'forks/')).toEqual([]);
   });
 
+  it('has all of its copies, also when whoever took it for cut off is slow', async () => {
+    await using fleet = new TestFleet();
+    const { id } = await failedJob(fleet);
+    const [listed, forked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const sweeper = await fleet.openBoard({}, (coord) =>
+      beforeCommits(coord, async ({ write }) => {
+        if (!write.some(({ kind }) => kind === 'remove')) return;
+        listed.resolve();
+        await forked.promise;
+      }),
+    );
+    let sweeping: Promise<void> | undefined;
+    const board = await fleet.openBoard({}, (coord) =>
+      beforeCommits(coord, async ({ write }) => {
+        if (sweeping || !write.some(({ key }) => key.startsWith('spec/'))) return;
+        sweeping = sweepForks(sweeper.parts.coord);
+        await listed.promise;
+      }),
+    );
+    const forkId = postedId(await board.fork(id, FORK));
+    forked.resolve();
+    await sweeping;
+    expect((await board.getJob(forkId))?.atoms).toMatchObject([{ name: 'a', state: 'success' }]);
+  });
+
   it('of a job that moves meanwhile is of the job as it is then, or refused', async () => {
     await using fleet = new TestFleet();
     const { board: other, id } = await failedJob(fleet);

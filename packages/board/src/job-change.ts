@@ -245,7 +245,7 @@ function refuseTooMany(
   const most = Math.min(maxValueBytes, maxCommitBytes - RESERVED_BYTES);
   if (bytes > most) {
     throw exhausted(
-      `this change takes ${bytes} bytes, and the store has room for ${most}; change fewer values at once`,
+      `this change takes ${bytes} bytes, and the store has room for ${most}; change fewer tasks, or less of their values, at once`,
     );
   }
   const before = earlier.reduce((sum, each) => sum + encodeJobChange(each).length, 0);
@@ -277,7 +277,11 @@ async function moveOn(
   const placement = await parts.buckets.place(job, 'returned');
   const { position } = placement;
   const kind = job.status.phase.kind === 'suspended' ? 'makeReady' : 'revive';
-  const after = transitionJob(job.status, { kind, atUnixMs, position });
+  // Who changes a job gives it its whole time anew, as a revival does.
+  const after = {
+    ...transitionJob(job.status, { kind, atUnixMs, position }),
+    startedAtUnixMs: undefined,
+  };
   return { after, placement, control: wishAfter(job, request, atUnixMs) };
 }
 

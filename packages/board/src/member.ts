@@ -21,6 +21,7 @@ import {
   type Logger,
   type Payload,
   type Random,
+  type RemoteTask,
   SessionLostError,
   transitionJob,
   type WorkerId,
@@ -58,6 +59,7 @@ import {
   type NewTaskJob,
   type PostedTaskJob,
   postTaskJob,
+  readParentRecord,
   readTaskJobs,
   type TaskJobName,
   type TaskJobState,
@@ -343,6 +345,14 @@ export class Member {
    */
   async readTaskJobs(tasks: readonly TaskJobName[]): Promise<readonly TaskJobState[]> {
     return await readTaskJobs(this.#parts, tasks);
+  }
+
+  /**
+   * The parent's record of the task of a task job, for what the task had provided that is to be reverted: a
+   * task job's own spec doesn't hold that. Undefined when the parent is gone.
+   */
+  async readParentRecord(remoteTask: RemoteTask): Promise<AtomRecord | undefined> {
+    return await readParentRecord(this.#parts, remoteTask);
   }
 
   /** Cancels a task job; one that has ended, or isn't there, is left as it is. Harmless to repeat. */

@@ -45,6 +45,18 @@ describe('when a job is over', () => {
     },
   );
 
+  it('those that have ended are looked at many at once', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, parent } = await family(fleet);
+    for (let n = 0; n < 30; n += 1) {
+      const { id } = await member.postTaskJob(parent, newTaskJob({ atom: runningAtom(`t${n}`) }));
+      await member.cancelTaskJob(id, OVER);
+    }
+    const before = board.parts.coord.stats.reads;
+    await member.succeed(parent, { atoms: [], output });
+    expect(board.parts.coord.stats.reads - before).toBeLessThan(10);
+  });
+
   it('by a cancel while it waits, its task jobs are cancelled', async () => {
     await using fleet = new TestFleet();
     const { board, member, parent } = await family(fleet);

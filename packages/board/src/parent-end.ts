@@ -15,13 +15,14 @@ import {
   type Logger,
   parseJobId,
 } from '@holdfast/core';
+import { decodeJobStatus } from '@holdfast/wire';
 import { cancelJob } from './job-control.ts';
 import type { JobDecisionParts } from './job-decision.ts';
 import { listPages, readStatus } from './job-reader.ts';
-import { taskJobsPrefix } from './keys.ts';
+import { statusKey, taskJobsPrefix } from './keys.ts';
 import type { ParentTeller } from './task-ends.ts';
 
-/** Task jobs that are cancelled side by side. */
+/** Task jobs that are looked at in one go, and cancelled side by side; no store reads fewer at once. */
 const CANCELLED_AT_ONCE = 100;
 
 export interface ParentEndParts extends JobDecisionParts {
@@ -57,7 +58,13 @@ async function cancelTaskJobs(parts: ParentEndParts, parent: JobId): Promise<voi
     hasTaskJobs = true;
     for (let from = 0; from < entries.length; from += CANCELLED_AT_ONCE) {
       const ids = entries.slice(from, from + CANCELLED_AT_ONCE).map(({ value }) => idIn(value));
-      await Promise.all(ids.map((id) => cancelTaskJob(parts, id, PARENT_IS_OVER)));
+      // Most have ended, often thousands.
+      const found = await coord.get(ids.map(statusKey));
+      const open = ids.filter((id) => {
+        const status = found.get(statusKey(id));
+        return status && !isFinal(decodeJobStatus(status.value).phase.kind);
+      });
+      await Promise.all(open.map((id) => cancelTaskJob(parts, id, PARENT_IS_OVER)));
     }
   }
   if (hasTaskJobs) await teller.tell(parent); // Which only clears the notes away: it is over.

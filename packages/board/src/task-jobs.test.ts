@@ -177,6 +177,25 @@ describe('a task job', () => {
     expect(await keysUnder(board, 'taskjobs/')).toEqual([]);
   });
 
+  it('that was cancelled when its task had come to an end is not replaced (G3)', async () => {
+    await using fleet = new TestFleet();
+    const { board, member, parent } = await family(fleet);
+    const { id } = await member.postTaskJob(parent, newTaskJob());
+    const taskJob = await claimOne(member);
+    await member.cancelTaskJob(id, OVER);
+    await member.cancelled(taskJob, { atoms: [successAtom('task')], reason: 'it was told to' });
+    const named = { ...runningAtom('task'), taskJob: id };
+    expect(await member.postTaskJob(parent, newTaskJob({ atom: named }))).toEqual({
+      id,
+      created: false,
+      isStopping: false,
+    });
+    expect(await member.readTaskJobs([{ id, task: 'task' }])).toMatchObject([
+      { state: 'cancelled', atom: { state: 'success' } },
+    ]);
+    await expectHealthy(board);
+  });
+
   it('that is told to stop says so to who asks for it', async () => {
     await using fleet = new TestFleet();
     const { member, parent } = await family(fleet);

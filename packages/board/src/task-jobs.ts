@@ -5,7 +5,7 @@
 // Invariants:
 //   R1. A try of a remote task, for one version of the flow, leads to one task job: its key is written in
 //       the commit that creates the job, guarded by the key being as read. Whoever asks again gets that
-//       job; but one that was cancelled, so never came to an end, is replaced.
+//       job; but one that was cancelled before its task had come to an end is replaced.
 //   R2. The parent's record of the task names the task job in the same commit, under the parent's fence
 //       (A1): no task job runs of which the parent knows nothing, and none is posted by a lost attempt.
 //   R3. Every task job that was ever posted is led to by a key under `taskjobs/<parent>/`, until it is
@@ -23,6 +23,7 @@ import {
   type JobId,
   type JobSpec,
   type JobState,
+  type JobStatus,
   type Payload,
   parseJobId,
   type Random,
@@ -41,6 +42,7 @@ import {
 import { type AttemptParts, refused } from './attempt-writes.ts';
 import type { Claim } from './claim.ts';
 import { atomKey, controlKey, specKey, statusKey, taskJobKey } from './keys.ts';
+import { PARENT_IS_OVER } from './parent-end.ts';
 import { digestContent } from './posting.ts';
 import { MAX_PLACEMENT_TRIES, type Placement } from './ready-buckets.ts';
 import { transitionWrites } from './transition.ts';
@@ -67,7 +69,10 @@ export interface PostedTaskJob {
   readonly id: JobId;
   /** False where an earlier call had posted it, of this attempt or another. */
   readonly created: boolean;
-  /** It runs, and was told to stop before this call. Once it has ended cancelled, another can be posted. */
+  /**
+   * It was cancelled, or told to stop, before this call. Once it has ended cancelled, another can be posted,
+   * whose record goes on from the numbers that this one has come to.
+   */
   readonly isStopping: boolean;
 }
 
@@ -88,6 +93,11 @@ export interface TaskJobState {
   readonly failure?: Failure | undefined;
   /** The task's record in the task job, once that is final; absent where it has written none. */
   readonly atom?: AtomRecord | undefined;
+  /**
+   * It was cancelled because its parent was over, or of another version, at the time. Where the parent runs,
+   * that is so no more: it was revived since.
+   */
+  readonly wasOrphaned?: boolean | undefined;
 }
 
 export interface TaskJobParts extends AttemptParts {
@@ -103,7 +113,7 @@ export async function postTaskJob(
   const remote = remoteTaskOf(claim, task);
   const key = taskJobKey(claim.spec.id, remote);
   // One that the record names is there most probably; any other most probably isn't.
-  let known = task.atom.taskJob === undefined ? undefined : await findTaskJob(parts, key);
+  let known = task.atom.taskJob === undefined ? undefined : await findTaskJob(parts, key, remote);
   for (let tries = 0; tries < MAX_PLACEMENT_TRIES; tries += 1) {
     const isToStay = known?.state === 'cancelled' && task.replaceCancelled === false;
     if (known && (isToStay || !isReplaceable(known))) {
@@ -114,11 +124,21 @@ export async function postTaskJob(
     const verdict = await tryToPost(parts, claim, { spec, key, known, atom: task.atom });
     if (verdict === 'posted') return { id: spec.id, created: true, isStopping: false };
     if (verdict === 'fenced') throw refused(parts, claim, 'a task job');
-    if (verdict === 'known') known = await findTaskJob(parts, key);
+    if (verdict === 'known') known = await findTaskJob(parts, key, remote);
   }
   throw new UnavailableError('the task job could not be placed in the ready index; try again', {
     ids: { jobId: claim.spec.id },
   });
+}
+
+/** The parent's record of the task of a task job; see `Member.readParentRecord`. */
+export async function readParentRecord(
+  { coord }: Pick<AttemptParts, 'coord'>,
+  { parentId, task }: RemoteTask,
+): Promise<AtomRecord | undefined> {
+  const key = atomKey(parentId, task);
+  const entry = (await coord.get([key])).get(key);
+  return entry && decodeAtom(entry.value);
 }
 
 /** How these task jobs stand, in the order given; see `Member.readTaskJobs`. */
@@ -144,15 +164,27 @@ export async function readTaskJobs(
     const state = states[index]?.state ?? 'missing';
     return state !== 'missing' && isFinal(state);
   });
-  const atoms = await readKeys(
+  const details = await readKeys(
     { coord },
-    ended.map(({ id, task }) => atomKey(id, task)),
+    ended.flatMap(({ id, task }) => [atomKey(id, task), controlKey(id)]),
   );
   return tasks.map(({ id, task }, index): TaskJobState => {
     const state = states[index] ?? { id, state: 'missing' };
-    const atom = atoms.get(atomKey(id, task));
-    return atom ? { ...state, atom: decodeAtom(atom) } : state;
+    const atom = details.get(atomKey(id, task));
+    const status = entries.get(statusKey(id));
+    const wasOrphaned =
+      state.state === 'cancelled' && status
+        ? isOfOrphan(decodeJobStatus(status), details.get(controlKey(id)))
+        : undefined;
+    return { ...state, atom: atom && decodeAtom(atom), wasOrphaned };
   });
+}
+
+/** Who cancels a task job says why in its control, and its own worker, which needs none to, in its history. */
+function isOfOrphan({ attempts }: JobStatus, control: Uint8Array | undefined): boolean {
+  const { wish = 'none', reason = '' } = control ? decodeJobControl(control) : {};
+  const why = wish === 'cancel' ? reason : attempts.at(-1)?.reason;
+  return why === PARENT_IS_OVER;
 }
 
 /** The task job that a key leads to. */
@@ -162,33 +194,46 @@ interface KnownTaskJob {
   /** Undefined when it isn't there. */
   readonly state: JobState | undefined;
   readonly isStopping: boolean;
+  /** Its task has come to its end, whatever became of the job. */
+  readonly hasEnded: boolean;
 }
 
 /** R1: it never came to an end, and never will. */
-function isReplaceable({ state }: KnownTaskJob): boolean {
-  return state === undefined || state === 'cancelled';
+function isReplaceable({ state, hasEnded }: KnownTaskJob): boolean {
+  return state === undefined || (state === 'cancelled' && !hasEnded);
+}
+
+/** A cancel may come when all is done but the end of the job: what the record says counts. */
+function hasComeToEnd({ state }: AtomRecord, intention: RemoteTask['intention']): boolean {
+  if (state === 'reverted' || state === 'revertFailure') return true;
+  return intention === 'execute' && (state === 'success' || state === 'failure');
 }
 
 async function findTaskJob(
   { coord }: Pick<AttemptParts, 'coord'>,
   key: string,
+  { task, intention }: RemoteTask,
 ): Promise<KnownTaskJob | undefined> {
   const entry = (await coord.get([key])).get(key);
   if (!entry) return undefined;
   const id = parseJobId(decoder.decode(entry.value), 'stored job id');
-  const found = await coord.get([statusKey(id), controlKey(id)]);
+  const found = await coord.get([statusKey(id), controlKey(id), atomKey(id, task)]);
   const status = found.get(statusKey(id));
+  const atom = found.get(atomKey(id, task));
   const control = found.get(controlKey(id));
   const state = status && decodeJobStatus(status.value).phase.kind;
+  const hasEnded = atom !== undefined && hasComeToEnd(decodeAtom(atom.value), intention);
   return {
     id,
     keyVersion: entry.version,
     state,
+    hasEnded,
     isStopping:
-      state !== undefined &&
-      !isFinal(state) &&
-      control !== undefined &&
-      decodeJobControl(control.value).wish === 'cancel',
+      (state === 'cancelled' && !hasEnded) ||
+      (state !== undefined &&
+        !isFinal(state) &&
+        control !== undefined &&
+        decodeJobControl(control.value).wish === 'cancel'),
   };
 }
 
@@ -268,8 +313,9 @@ function remoteTaskOf({ spec, status }: Claim, task: NewTaskJob): RemoteTask {
     intention: task.intention,
     flowVersion,
     labels: task.labels,
-    // Whoever runs it has it run right there.
-    atom: { ...task.atom, taskJob: undefined },
+    // Whoever runs it has it run right there. What is to be reverted stands in the parent's record, in the same
+    // commit: one that held it twice would be too large for some stores.
+    atom: { ...task.atom, taskJob: undefined, result: undefined },
     flowFailure: task.flowFailure,
   };
 }

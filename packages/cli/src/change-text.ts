@@ -16,7 +16,7 @@ export function formatChanges(
   if (changes.length === 0) return '';
   const columns = [
     { title: 'CHANGE', align: 'right' as const },
-    { title: 'BY' },
+    { title: 'BY', isFlexible: true },
     { title: 'WHEN' },
     { title: 'WHAT', isFlexible: true },
     { title: 'WHY', isFlexible: true },
@@ -44,7 +44,7 @@ export function formatChangedTasks(
   const shown = tasks.slice(0, TASKS_SHOWN);
   const hasValues = shown.some(({ result }) => result !== undefined);
   const columns = [
-    { title: 'TASK' },
+    { title: 'TASK', isFlexible: true },
     { title: 'WAS' },
     { title: isDone ? 'IS' : 'WOULD BE' },
     ...(hasValues ? [{ title: 'WITH', isFlexible: true }] : []),
@@ -55,7 +55,7 @@ export function formatChangedTasks(
     colorTaskState(after, style.colors),
     ...(hasValues ? [result ? plainText(JSON.stringify(payloadToJson(result))) : ''] : []),
   ]);
-  const table = formatTable(columns, rows, style);
+  const table = formatTable(columns, rows, { ...style, wraps: true });
   const more = tasks.length - rows.length;
   return more === 0 ? table : `${table}\n(${more} more tasks)`;
 }

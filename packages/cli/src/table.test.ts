@@ -36,6 +36,15 @@ describe('a table', () => {
     expect(text).toBe(`ID  NOTE   N\na   ${red('short')}  7`);
   });
 
+  it('cuts nothing of a flexible column that wraps, long words neither', () => {
+    const note = `a ${'y'.repeat(40)} z`;
+    const text = formatTable(columns, [['a', note, '7']], { width: 30, colors, wraps: true });
+    const lines = text.split('\n');
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(30);
+    expect(text.replaceAll(/[^yz]/g, '')).toBe(`${'y'.repeat(40)}z`);
+    expect(text).not.toContain('…');
+  });
+
   it('keeps a row on one line', () => {
     const text = formatTable(columns, [['a', 'two\n  lines', '7']], { width: 80, colors });
     expect(text.split('\n')).toHaveLength(2);

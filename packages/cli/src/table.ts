@@ -47,12 +47,29 @@ export function formatTable(
     truncate: '…',
     wordWrap: style.wraps ?? false,
   });
-  for (const row of rows) table.push(row.map(printable));
+  for (const row of rows) {
+    const cells = row.map(printable);
+    table.push(
+      style.wraps ? cells.map((cell, index) => breakWords(cell, widths[index] ?? 0)) : cells,
+    );
+  }
   return table
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n');
+}
+
+/** Goes on in the next line within words for which a line has no room: the library would cut them. */
+function breakWords(text: string, width: number): string {
+  return text
+    .split(' ')
+    .map((word) => {
+      // What is coloured is short, and can't be taken apart so.
+      if (word.length <= width || stripVTControlCharacters(word) !== word) return word;
+      return (word.match(new RegExp(`.{1,${width}}`, 'gu')) ?? []).join('\n');
+    })
+    .join(' ');
 }
 
 function fitWidths(

@@ -154,7 +154,7 @@ describe('a flow that is spread over workers ends as if none had died', () => {
     expect(await differences(build, { input, isExact: false })).toEqual([]);
   });
 
-  test('rounds of a controller, with reverts in each', async () => {
+  test('rounds of a controller, with reverts in each', { timeout: 60_000 }, async () => {
     const build = (calls: ShapeCall[]): AnyFlow => {
       const made = (name: string, failures: number) =>
         task({

@@ -31,7 +31,7 @@ export type {
 export { graph, linear, unordered } from './pattern.ts';
 export type { ReduceDefinition } from './reduce.ts';
 export { reduce } from './reduce.ts';
-export { isRemoteEnd } from './remote-end.ts';
+export { isRemoteEnd, recordByEnd } from './remote-end.ts';
 export { remoteLabelsOf } from './remote-plan.ts';
 export type {
   Controlled,

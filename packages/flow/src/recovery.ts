@@ -130,7 +130,7 @@ export class Recovery {
     for (let run = due.take(); run; run = due.take()) {
       if (run.phase === 'settling' && run.running === 0) this.#settled(run);
       else if (run.phase === 'marked' && run.running === 0) this.#beginRevert(run);
-      if (run.phase === 'reverting' && run.index !== 0 && run.revert?.isDone) this.#reverted(run);
+      if (run.phase === 'reverting' && run.index !== 0) this.#lookAtRevert(run);
     }
   }
 
@@ -337,12 +337,15 @@ export class Recovery {
     const { writer } = this.#run;
     const { mark = writer.mark } = run;
     const isWritten = writer.isWritten(mark);
-    if (!isWritten && run.mark === undefined) {
-      writer.hurry();
-      this.#unwritten.add({ run, mark });
-    }
+    if (!isWritten && run.mark === undefined) this.#lookOnceWritten(run, mark);
     run.mark = isWritten ? undefined : mark;
     return isWritten;
+  }
+
+  /** `mark` is the writer's as it is now, which keeps those who wait in order. */
+  #lookOnceWritten(run: ScopeRun, mark: number): void {
+    this.#run.writer.hurry();
+    this.#unwritten.add({ run, mark });
   }
 
   /**
@@ -359,6 +362,12 @@ export class Recovery {
     if ([...book.atoms()].some(isMarked)) return;
     const first = work.find((index) => book.get(index).failure === undefined);
     if (first !== undefined) book.markReverting(first, cause);
+  }
+
+  #lookAtRevert(run: ScopeRun): void {
+    if (run.revert?.isDone) return this.#reverted(run);
+    // The last that it waits for may be records of other scopes, of which it is told nothing.
+    if (run.revert?.isIdle) this.#lookOnceWritten(run, this.#run.writer.mark);
   }
 
   /** S4: the scope is reverted, as far as it can be. */

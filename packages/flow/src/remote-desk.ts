@@ -23,7 +23,7 @@ import {
 } from '@holdfast/core';
 import { unusable } from './call-outcome.ts';
 import { encodeArguments } from './remote-arguments.ts';
-import { isRemoteEnd } from './remote-end.ts';
+import { isRemoteEnd, noReason } from './remote-end.ts';
 import {
   REMOTE_TASKS_AT_ONCE,
   type RemoteCall,
@@ -243,14 +243,14 @@ export class RemoteDesk {
 
   #takeOver({ index, intention }: Errand, atom: AtomRecord): void {
     const { book } = this.#parts.run;
-    const { failure, revertFailure, state, result, name } = atom;
+    const { failure, revertFailure, state, result } = atom;
     if (intention === 'revert') {
       if (state === 'reverted') book.revertedElsewhere(index, atom);
-      else book.failRevertElsewhere(index, revertFailure ?? noReason(name), atom);
+      else book.failRevertElsewhere(index, revertFailure ?? noReason(atom), atom);
     } else if (state === 'success' && result) {
       book.succeedElsewhere(index, { ...atom, result });
     } else {
-      book.failElsewhere(index, failure ?? noReason(name), atom);
+      book.failElsewhere(index, failure ?? noReason(atom), atom);
     }
   }
 
@@ -316,13 +316,6 @@ function failureOf(
     default:
       return outcome satisfies never;
   }
-}
-
-function noReason(name: string): Failure {
-  return toFailure(
-    new Error(`task ${name} has failed elsewhere, and its record doesn't say why`),
-    name,
-  );
 }
 
 const NEVER: AbortSignal = new AbortController().signal;

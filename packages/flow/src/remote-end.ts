@@ -1,4 +1,10 @@
-import type { AtomRecord, RemoteTask, TaskState } from '@holdfast/core';
+import {
+  type AtomRecord,
+  type Failure,
+  type RemoteTask,
+  type TaskState,
+  toFailure,
+} from '@holdfast/core';
 
 /**
  * The states that a task's record can end with. A task that has failed is passed over by the revert of
@@ -15,6 +21,33 @@ export function isRemoteEnd(
   { state }: Pick<AtomRecord, 'state'>,
 ): boolean {
   return ENDS[intention].includes(state);
+}
+
+/**
+ * What the record of a task that is under way elsewhere becomes by its end there; undefined when it didn't come
+ * to one. For a job that goes on with a later version of its flow: a run takes over the ends of its own.
+ */
+export function recordByEnd(record: AtomRecord, there: AtomRecord): AtomRecord | undefined {
+  const intention = record.state === 'reverting' ? 'revert' : 'execute';
+  if (!isRemoteEnd(intention, there)) return undefined;
+  const { state, result, finishedAtUnixMs } = there;
+  const taken = { ...record, ...countsOf(there), nextAtUnixMs: undefined };
+  if (intention === 'revert') {
+    const { revertFailure = noReason(there) } = there;
+    if (state === 'reverted') return { ...taken, state, revertFailure: undefined };
+    return { ...taken, state: 'revertFailure', revertFailure };
+  }
+  if (state === 'success' && result) {
+    return { ...taken, state, result, failure: undefined, progress: 1, finishedAtUnixMs };
+  }
+  const { failure = noReason(there) } = there;
+  return { ...taken, state: 'failure', intention: 'revert', failure, finishedAtUnixMs };
+}
+
+/** For a record that says that its task has failed, and not why. */
+export function noReason({ name }: Pick<AtomRecord, 'name'>): Failure {
+  const message = `task ${name} has failed elsewhere, and its record doesn't say why`;
+  return toFailure(new Error(message), name);
 }
 
 /** What a record of a task that ran elsewhere says besides how it ended. */

@@ -41,7 +41,7 @@ export class RunRelease {
     const untilUnixMs = this.#untilUnixMs;
     const isSuspended = suspend?.aborted === true;
     if (!isSuspended && (hasReady || !recovery.isResting)) return false;
-    if (!waiting.first && signals.size === 0 && remote.size === 0) return false;
+    if (!waiting.first && signals.isIdle() && remote.size === 0) return false;
     const isSoon = untilUnixMs !== undefined && untilUnixMs - clock.nowUnixMs() <= releaseAfterMs;
     if (!isSuspended && isSoon) return false;
     return !this.#lingers(releaseAfterMs) && this.#end(isSuspended);
@@ -89,7 +89,7 @@ export class RunRelease {
     ending.end({
       kind: 'waiting',
       untilUnixMs,
-      waitsForSignal: signals.size > 0,
+      waitsForSignal: !signals.isIdle(),
       remoteTasks: remote.size,
       signalsSeen: options.signals?.received().at(-1)?.seq ?? 0,
       reason: this.#reason,
@@ -101,7 +101,7 @@ export class RunRelease {
     const { run, signals } = this.#parts;
     const { first, size } = run.waiting;
     if (run.remote.size > 0) return run.remote.reason;
-    if (signals.size > 0) return signals.reason;
+    if (!signals.isIdle()) return signals.reason;
     return waitReason(run.book.get(first?.index ?? 0), size - 1);
   }
 }

@@ -38,12 +38,16 @@ export class ScopeRevert {
     this.#left = parts.members.filter((index) => hasRevertWork(parts.run, index)).length;
   }
 
+  /** True while nothing of it is under way or about to be, and nothing rests. */
+  get isIdle(): boolean {
+    this.#takeReady();
+    return this.#running === 0 && !this.#hasReady && this.#resting.size === 0;
+  }
+
   /** True when everything is reverted, or can't be. */
   get isDone(): boolean {
-    this.#takeReady();
-    const isIdle = this.#running === 0 && !this.#hasReady && this.#resting.size === 0;
     // What is not durable yet may let another revert start.
-    return isIdle && (this.#left === 0 || this.#parts.run.writer.isWritten(this.#mark));
+    return this.isIdle && (this.#left === 0 || this.#parts.run.writer.isWritten(this.#mark));
   }
 
   /** Atoms whose revert failed for good. */

@@ -1,14 +1,26 @@
 import { type Clock, MAX_TIMER_MS, type Timer } from '@holdfast/core';
+import { Heap } from './heap.ts';
+
+/** Somebody who waits. */
+export interface Waiter {
+  readonly index: number;
+  readonly untilUnixMs: number;
+}
+
+/** How many times as many entries the heap may have as there are waiters before it is made anew. */
+const STALE_FACTOR = 2;
 
 /**
  * Tasks that wait for a time: the pause before their next try. Wall time decides, because it is what
- * a record holds across a crash; the timer only makes the run look.
+ * a record holds across a crash; the timer only makes the run look. However many wait, adding one,
+ * removing one and asking for the first look at few of the others.
  */
 export class WaitingRoom {
   readonly #clock: Clock;
   readonly #wake: () => void;
-  readonly #until = new Map<number, number>();
-  #firstUnixMs = Number.POSITIVE_INFINITY;
+  readonly #waiters = new Map<number, Waiter>();
+  /** By time. May hold some who wait no longer, or for another time by now; never as the first. */
+  #byTime = new Heap<Waiter>(isSooner);
   #timer: Timer | undefined;
   #timerUnixMs = Number.POSITIVE_INFINITY;
 
@@ -18,44 +30,42 @@ export class WaitingRoom {
   }
 
   add(index: number, untilUnixMs: number): void {
-    this.#until.set(index, untilUnixMs);
-    this.#firstUnixMs = Math.min(this.#firstUnixMs, untilUnixMs);
+    const waiter = { index, untilUnixMs };
+    this.#waiters.set(index, waiter);
+    this.#byTime.add(waiter);
+    this.#tidy();
   }
 
   /** The one that may go on first; undefined when nobody waits. */
-  get first(): { readonly index: number; readonly untilUnixMs: number } | undefined {
-    for (const [index, untilUnixMs] of this.#until) {
-      if (untilUnixMs === this.#firstUnixMs) return { index, untilUnixMs };
-    }
-    return undefined;
+  get first(): Waiter | undefined {
+    return this.#byTime.first;
   }
 
   /** How many wait. */
   get size(): number {
-    return this.#until.size;
+    return this.#waiters.size;
   }
 
-  /** Those whose time has come; each once. */
+  /** Those whose time has come, by their times; each once. */
   takeDue(): readonly number[] {
     const nowUnixMs = this.#clock.nowUnixMs();
-    if (this.#firstUnixMs > nowUnixMs) return [];
     const due: number[] = [];
-    this.#firstUnixMs = Number.POSITIVE_INFINITY;
-    for (const [index, untilUnixMs] of this.#until) {
-      if (untilUnixMs <= nowUnixMs) due.push(index);
-      else this.#firstUnixMs = Math.min(this.#firstUnixMs, untilUnixMs);
+    for (let { first } = this; first && first.untilUnixMs <= nowUnixMs; { first } = this) {
+      due.push(first.index);
+      this.#waiters.delete(first.index);
+      this.#tidy();
     }
-    for (const index of due) this.#until.delete(index);
     return due;
   }
 
   /** Wakes the run when the first one may go on. */
   arm(): void {
-    if (this.#firstUnixMs === this.#timerUnixMs) return;
+    const firstUnixMs = this.first?.untilUnixMs ?? Number.POSITIVE_INFINITY;
+    if (firstUnixMs === this.#timerUnixMs) return;
     this.disarm();
-    if (this.#firstUnixMs === Number.POSITIVE_INFINITY) return;
-    const waitMs = Math.max(1, this.#firstUnixMs - this.#clock.nowUnixMs());
-    this.#timerUnixMs = this.#firstUnixMs;
+    if (firstUnixMs === Number.POSITIVE_INFINITY) return;
+    const waitMs = Math.max(1, firstUnixMs - this.#clock.nowUnixMs());
+    this.#timerUnixMs = firstUnixMs;
     this.#timer = this.#clock.startTimer(Math.min(waitMs, MAX_TIMER_MS), () => {
       // Whoever is woken arms it again: the time may not have come, when the wall clock went back.
       this.#timerUnixMs = Number.POSITIVE_INFINITY;
@@ -71,10 +81,28 @@ export class WaitingRoom {
 
   /** Forgets those who wait among these. */
   remove(indexes: Iterable<number>): void {
-    for (const index of indexes) this.#until.delete(index);
-    this.#firstUnixMs = Number.POSITIVE_INFINITY;
-    for (const untilUnixMs of this.#until.values()) {
-      this.#firstUnixMs = Math.min(this.#firstUnixMs, untilUnixMs);
+    for (const index of indexes) this.#waiters.delete(index);
+    this.#tidy();
+  }
+
+  /** Drops who waits no longer: from the top at once, else when they have become the larger part. */
+  #tidy(): void {
+    if (this.#byTime.size > STALE_FACTOR * this.#waiters.size) {
+      this.#byTime = new Heap<Waiter>(isSooner);
+      for (const waiter of this.#waiters.values()) this.#byTime.add(waiter);
+    }
+    for (
+      let { first } = this;
+      first && this.#waiters.get(first.index) !== first;
+      { first } = this
+    ) {
+      this.#byTime.take();
     }
   }
+}
+
+/** Of two who wait for the same time, the one that comes first in the graph. */
+function isSooner(one: Waiter, other: Waiter): boolean {
+  if (one.untilUnixMs !== other.untilUnixMs) return one.untilUnixMs < other.untilUnixMs;
+  return one.index < other.index;
 }

@@ -1,7 +1,7 @@
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Board } from '@holdfast/board';
-import { type JobId, NotFoundError, type Payload } from '@holdfast/core';
+import { type JobId, NotFoundError, type Payload, type TaskChange } from '@holdfast/core';
 import {
   type ChangeJobRequest,
   ChangeJobResponseSchema,
@@ -36,7 +36,8 @@ async function change(
   call: CallContext,
 ): Promise<MessageShape<typeof ChangeJobResponseSchema>> {
   const { id, change: asked } = parseChange(request, parts.schemas);
-  const result = await parts.gate.pass({ jobs: 1, bytes: 0 }, async () => {
+  const bytes = asked.changes.reduce((sum, each) => sum + bytesOf(each), 0);
+  const result = await parts.gate.pass({ jobs: 1, bytes }, async () => {
     call.throwIfEnded();
     return await parts.board.change(id, asked);
   });
@@ -60,6 +61,10 @@ async function fork(
   });
   if (result.kind === 'refused') throw result.error;
   return create(ForkJobResponseSchema, { id: result.id, created: result.created });
+}
+
+function bytesOf(change: TaskChange): number {
+  return 'values' in change ? (change.values?.data.length ?? 0) : 0;
 }
 
 /** Another input has to be one that the job's flow takes. */

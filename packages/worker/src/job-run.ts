@@ -27,6 +27,7 @@ import {
   type JobId,
   type Logger,
   type Random,
+  type RemoteTask,
   sleep,
   toFailure,
 } from '@holdfast/core';
@@ -43,6 +44,7 @@ import {
 import { type AttemptSpan, startAttemptSpan, type WorkerMetrics } from '@holdfast/telemetry';
 import { context } from '@opentelemetry/api';
 import { writeResult } from './attempt-result.ts';
+import { settleFormerTaskJobs } from './former-task-jobs.ts';
 import { ParentWatch } from './parent-watch.ts';
 import type { Patience } from './patience.ts';
 import { AttemptRemoteTasks } from './remote-tasks.ts';
@@ -190,9 +192,11 @@ export class JobRun {
     const listening = listeners.listen({ flow, jobId: spec.id, attempt: status.attempt, parentId });
     let result: RunResult | undefined;
     try {
-      const options = this.#runOptions(listening);
+      const atoms = await this.#recordsToGoOnFrom();
+      if (!atoms) return { kind: 'stopped', uncommitted: [] };
+      const options = this.#runOptions(listening, atoms);
       result = remoteTask
-        ? await runRemoteTask({ ...options, remoteTask })
+        ? await this.#runTask(remoteTask, options)
         : await runFlow({
             ...options,
             signals: this.#news,
@@ -211,9 +215,36 @@ export class JobRun {
     }
   }
 
-  #runOptions(listening: RunListening): RunOptions {
+  async #runTask(remoteTask: RemoteTask, options: RunOptions): Promise<RunResult> {
+    if (remoteTask.intention === 'execute' || options.atoms.length > 0) {
+      return await runRemoteTask({ ...options, remoteTask });
+    }
+    // What a revert is about stands in the parent's record, until an attempt has taken it over.
+    const record = await this.#keepTrying('read what is to be reverted', () =>
+      this.#parts.member.readParentRecord(remoteTask),
+    );
+    if (!record) {
+      this.#giveOrder({ kind: 'cancel', reason: PARENT_IS_OVER });
+      return { kind: 'stopped', uncommitted: [] };
+    }
+    const atom = { ...remoteTask.atom, result: record.result };
+    return await runRemoteTask({ ...options, remoteTask: { ...remoteTask, atom } });
+  }
+
+  /** Undefined when the attempt is to end before they are known. */
+  async #recordsToGoOnFrom(): Promise<readonly AtomRecord[] | undefined> {
+    const { signal: stop } = this.#stop;
+    try {
+      return await settleFormerTaskJobs({ ...this.#parts, stop }, this.#claim);
+    } catch (error) {
+      if (stop.aborted && !(error instanceof ClaimLostError)) return undefined;
+      throw error;
+    }
+  }
+
+  #runOptions(listening: RunListening, atoms: readonly AtomRecord[]): RunOptions {
     const { flow, clock, random, member, isTrusted } = this.#parts;
-    const { spec, status, fence, atoms } = this.#claim;
+    const { spec, status, fence } = this.#claim;
     return {
       flow,
       input: spec.input,

@@ -33,6 +33,12 @@ export const INBOX_RESYNC_MS = 700;
  */
 export const REMOTE_WAIT_MS = 300_000;
 
+/**
+ * How often a job that goes on with a later version of its flow looks whether the remote tasks of the former one
+ * have stopped, in milliseconds, ± a fifth.
+ */
+export const FORMER_TASKS_LOOK_MS = 250;
+
 /** How often an attempt of a task job looks whether its parent still waits for it, in milliseconds, ± a fifth. */
 export const PARENT_RESYNC_MS = 5000;
 

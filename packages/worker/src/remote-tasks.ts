@@ -24,9 +24,11 @@ import {
   isFinal,
   type JobId,
   type Logger,
+  PayloadTooLargeError,
   toFailure,
 } from '@holdfast/core';
 import { isRemoteEnd, type RemoteCall, type RemoteEnd, type RemoteTasks } from '@holdfast/flow';
+import { goneOn } from './gone-on.ts';
 import type { Patience } from './patience.ts';
 
 export interface AttemptRemoteTasksParts {
@@ -48,7 +50,13 @@ interface RunningElsewhere {
   endsSeen: number;
   /** Called after each read that has found it running, or on its way. */
   readonly found: () => void;
-  readonly ended: (end: RemoteEnd) => void;
+  readonly ended: (ended: Ended) => void;
+}
+
+interface Ended {
+  readonly end: RemoteEnd;
+  /** It was cancelled because its job was over, which it is no more. */
+  readonly wasOrphaned: boolean;
 }
 
 type CallOptions = Parameters<RemoteTasks['run']>[1];
@@ -89,18 +97,31 @@ export class AttemptRemoteTasks implements RemoteTasks {
   }
 
   async run(call: RemoteCall, options: CallOptions): Promise<RemoteEnd> {
+    const { cancel } = options;
     let wanted = call;
-    for (;;) {
+    let stopped: AtomRecord | undefined;
+    for (let isAgain = false; ; isAgain = true) {
       // What was never posted need not be, only to be cancelled.
-      if (options.cancel.aborted && wanted.atom.taskJob === undefined) return { kind: 'cancelled' };
+      if (cancel.aborted && wanted.atom.taskJob === undefined) {
+        return { kind: 'cancelled', atom: stopped };
+      }
       const endsSeen = this.#endsTold;
-      // One that is only to be stopped is never posted anew.
-      const posted = await this.#post(wanted, !options.cancel.aborted);
-      const end = await this.#untilEnded(wanted, { options, posted, endsSeen });
-      const isForeign = posted.isStopping && !options.cancel.aborted;
-      if (end.kind !== 'cancelled' || !isForeign) return end;
-      // An earlier attempt had told it to stop, for a reason that is over.
-      wanted = { ...call, atom: goneOn(call.atom, end.atom) };
+      let posted: PostedTaskJob;
+      try {
+        // One that is only to be stopped is never posted anew, and any other as what was cancelled left it.
+        posted = await this.#post(wanted, isAgain && !cancel.aborted);
+      } catch (error) {
+        if (error instanceof PayloadTooLargeError) return tooLarge(error, wanted.atom);
+        throw error;
+      }
+      const ended = await this.#untilEnded(wanted, { options, posted, endsSeen });
+      const { end, wasOrphaned } = ended;
+      const isForeign = (posted.isStopping || wasOrphaned) && !cancel.aborted;
+      if (end.kind !== 'cancelled' || !isForeign)
+        return counted(end, isAgain ? wanted.atom : undefined);
+      // It was told to stop for a reason that is over: by an earlier attempt, or before a revival.
+      stopped = end.atom ?? stopped;
+      wanted = { ...call, atom: goneOn(wanted.atom, end.atom) };
     }
   }
 
@@ -133,10 +154,10 @@ export class AttemptRemoteTasks implements RemoteTasks {
       readonly posted: PostedTaskJob;
       readonly endsSeen: number;
     },
-  ): Promise<RemoteEnd> {
+  ): Promise<Ended> {
     const { id } = posted;
     const { cancel } = options;
-    const { promise, resolve: ended } = Promise.withResolvers<RemoteEnd>();
+    const { promise, resolve: ended } = Promise.withResolvers<Ended>();
     const found = (): void => options.posted(id);
     this.#running.add({ id, task: atom.name, intention, endsSeen, found, ended });
     // One that was there before may have ended long ago; so may a new one, where the job was told since.
@@ -181,7 +202,7 @@ export class AttemptRemoteTasks implements RemoteTasks {
       const end = state && endOf(state, running);
       if (end) {
         this.#running.delete(running); // T3
-        running.ended(end);
+        running.ended({ end, wasOrphaned: state.wasOrphaned === true });
       } else {
         running.endsSeen = endsSeen; // T2
         running.found();
@@ -238,19 +259,13 @@ function endless(id: JobId, task: string): Failure {
   return toFailure(new Error(`task job ${id} of task ${task} ended without saying how`), task);
 }
 
-/** The record for a task that is begun again after a task job which was stopped: no try gets a number twice. */
-function goneOn(before: AtomRecord, stopped: AtomRecord | undefined): AtomRecord {
-  if (!stopped) return before;
-  const isAmidTry = stopped.state === 'running' || stopped.state === 'reverting';
-  const next = isAmidTry ? 0 : 1;
-  const isRevert = before.state === 'reverting';
-  return {
-    ...before,
-    tries: isRevert ? before.tries : stopped.tries + next,
-    revertTries: isRevert ? stopped.revertTries + next : before.revertTries,
-    // The record counts the call that is to come.
-    executions: isRevert ? before.executions : stopped.executions + 1,
-    errors: stopped.errors,
-    errorsDropped: stopped.errorsDropped,
-  };
+/** What its job has no room for can't be run elsewhere. It fails by itself, and its flow goes on from that. */
+function tooLarge({ message }: PayloadTooLargeError, { name }: AtomRecord): RemoteEnd {
+  const error = new Error(`task ${name} can't be sent elsewhere with what it needs: ${message}`);
+  return { kind: 'failed', failure: toFailure(error, name) };
+}
+
+/** So that the number of a try which was posted anew is used up, also where the task job has written no record. */
+function counted(end: RemoteEnd, posted: AtomRecord | undefined): RemoteEnd {
+  return end.kind === 'ended' || end.atom ? end : { ...end, atom: posted };
 }
