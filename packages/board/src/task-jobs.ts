@@ -45,6 +45,7 @@ import { atomKey, controlKey, specKey, statusKey, taskJobKey } from './keys.ts';
 import { PARENT_IS_OVER } from './parent-end.ts';
 import { digestContent } from './posting.ts';
 import { MAX_PLACEMENT_TRIES, type Placement } from './ready-buckets.ts';
+import { fenceBaseOf } from './task-job-fence.ts';
 import { transitionWrites } from './transition.ts';
 
 /** A remote task that is to be run by a task job. */
@@ -110,7 +111,8 @@ export async function postTaskJob(
   claim: Claim,
   task: NewTaskJob,
 ): Promise<PostedTaskJob> {
-  const remote = remoteTaskOf(claim, task);
+  const base = await fenceBaseOf(parts, claim.spec.id, task.atom);
+  const remote = remoteTaskOf(claim, task, base);
   const key = taskJobKey(claim.spec.id, remote);
   // One that the record names is there most probably; any other most probably isn't.
   let known = task.atom.taskJob === undefined ? undefined : await findTaskJob(parts, key, remote);
@@ -304,7 +306,7 @@ export function replacedKey(key: string, id: JobId): string {
   return `${key}~${id}`;
 }
 
-function remoteTaskOf({ spec, status }: Claim, task: NewTaskJob): RemoteTask {
+function remoteTaskOf({ spec, status }: Claim, task: NewTaskJob, fenceBase: bigint): RemoteTask {
   const { flowVersion } = status;
   assert(flowVersion !== undefined, `job ${spec.id} was claimed, so it has a version`);
   return {
@@ -317,6 +319,7 @@ function remoteTaskOf({ spec, status }: Claim, task: NewTaskJob): RemoteTask {
     // commit: one that held it twice would be too large for some stores.
     atom: { ...task.atom, taskJob: undefined, result: undefined },
     flowFailure: task.flowFailure,
+    fenceBase,
   };
 }
 

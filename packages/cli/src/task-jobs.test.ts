@@ -127,6 +127,7 @@ describe('a task job', () => {
     flowVersion: 3,
     labels: { gpu: 'a100' },
     atom: pendingAtom('compile[0]'),
+    fenceBase: 0n,
   };
   const own: ViewedJob = {
     ...view,

@@ -61,6 +61,8 @@ export interface RemoteTask {
   readonly atom: AtomRecord;
   /** Why the flow is reverted, where the task is. */
   readonly flowFailure?: Failure | undefined;
+  /** Added to the fences that the task is given, so that they grow over all task jobs of the task. */
+  readonly fenceBase: bigint;
 }
 
 /** How an attempt ended. */

@@ -57,6 +57,7 @@ function remoteTask(change: Partial<RemoteTask> & { readonly atom?: AtomRecord }
     intention: 'execute',
     flowVersion: 3,
     labels: {},
+    fenceBase: 0n,
     atom: { ...pendingAtom(name), state: 'running', tries: 2, executions: 5, generation: 7 },
     ...change,
   };

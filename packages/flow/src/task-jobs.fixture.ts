@@ -163,6 +163,7 @@ export class TaskJobs {
       labels: call.labels,
       atom: call.atom,
       flowFailure: call.flowFailure,
+      fenceBase: 0n,
     };
     return await runRemoteTask({
       flow: this.#options.flow ?? this.#parent.flow,

@@ -130,6 +130,7 @@ export const jobSpec: fc.Arbitrary<JobSpec> = fc.record({
       labels,
       atom,
       flowFailure: option(failure),
+      fenceBase: fc.maxSafeNat().map(BigInt),
     }),
   ),
   forkedFrom: option(jobId),

@@ -17,6 +17,7 @@ export function remoteTaskToProto(task: RemoteTask): RemoteTaskMessage {
     labels: { ...task.labels },
     atom: atomToProto(task.atom),
     flowFailure: optionalFailureToProto(task.flowFailure),
+    fenceBase: task.fenceBase,
   });
 }
 
@@ -34,5 +35,6 @@ export function remoteTaskFromProto(message: RemoteTaskMessage): RemoteTask {
     labels: message.labels,
     atom: atomFromProto(required(message.atom, 'RemoteTask.atom')),
     flowFailure: optionalFailureFromProto(message.flowFailure),
+    fenceBase: message.fenceBase,
   };
 }

@@ -244,7 +244,8 @@ export class JobRun {
 
   #runOptions(listening: RunListening, atoms: readonly AtomRecord[]): RunOptions {
     const { flow, clock, random, member, isTrusted } = this.#parts;
-    const { spec, status, fence } = this.#claim;
+    const { spec, status } = this.#claim;
+    const fence = this.#claim.fence + (spec.remoteTask?.fenceBase ?? 0n);
     return {
       flow,
       input: spec.input,

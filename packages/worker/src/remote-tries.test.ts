@@ -40,6 +40,13 @@ describe('a job that is revived after its task jobs were cancelled', () => {
     // The second try was cut off, so it is repeated.
     expect(keysOf(only)).toEqual([`${key}/1`, `${key}/2`, `${key}/2`]);
     expect(atoms).toMatchObject([{ tries: 2, executions: 3 }]);
+    // Stores whose versions start again with each key have nothing else to tell the repeat from the zombie by.
+    const second = await fleet.job(await taskJobOf(fleet, id));
+    const { fenceBase = 0n } = second.spec.remoteTask ?? {};
+    const [, cutOff, repeat] = only.calls.map(({ fence }) => fence);
+    expect(second.spec.id).not.toBe(taskJob);
+    expect(fenceBase).toBeGreaterThanOrEqual(cutOff ?? 0n);
+    expect(repeat).toBeGreaterThan(fenceBase);
   });
 
   test('is not failed by who has cancelled them since, because it was over once', async () => {
