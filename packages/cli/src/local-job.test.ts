@@ -1,4 +1,4 @@
-import { createSeededRandom, silentLogger, VirtualClock } from '@holdfast/core';
+import { createSeededRandom, pendingAtom, silentLogger, VirtualClock } from '@holdfast/core';
 import { type AnyFlow, flow, linear, sleep, task, waitFor } from '@holdfast/flow';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -59,6 +59,20 @@ describe('a local job', () => {
     await job.run(new AbortController().signal);
     expect(job.view.status.phase).toMatchObject({ kind: 'waiting' });
     expect(job.view.waitingReason).toContain('approve');
+  });
+
+  test('fails at once where it begins with records that its flow cannot go on with', async () => {
+    const atom = { ...pendingAtom('greet'), state: 'success', tries: 1, flowVersion: 2 } as const;
+    const parts = {
+      random: createSeededRandom(1),
+      logger: silentLogger,
+      clock: new VirtualClock(),
+    };
+    const job = new LocalJob({ flow: napping, input: {}, atoms: [atom], ...parts });
+    await job.run(new AbortController().signal);
+    const { phase } = job.view.status;
+    expect(phase).toMatchObject({ kind: 'failed' });
+    expect('failure' in phase && phase.failure?.message).toContain('version 2');
   });
 
   test('shows tasks as they stand, before their checkpoints are written', async () => {

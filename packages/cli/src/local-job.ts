@@ -24,6 +24,7 @@ import {
   type Payload,
   type Random,
   sleep,
+  toFailure,
   transitionJob,
   type WorkerId,
 } from '@holdfast/core';
@@ -129,6 +130,7 @@ export class LocalJob {
       atoms: [...this.#durable.values()],
       checkpoint: async (records) => this.#store(records),
       signal,
+      startedAtUnixMs: this.#status.startedAtUnixMs,
       concurrency,
       clock,
       random,
@@ -164,6 +166,11 @@ export class LocalJob {
       }
       case 'waiting': {
         const { untilUnixMs, reason, waitsForSignal } = result;
+        if (result.needsOtherCode) {
+          // On a board another worker may have it; here there is none.
+          const failure = toFailure(new Error(reason));
+          return { kind: 'finish', state: 'failed', atUnixMs, failure, reason };
+        }
         return waitsForSignal || untilUnixMs === undefined
           ? { kind: 'wait', atUnixMs, untilUnixMs, reason }
           : { kind: 'retryLater', atUnixMs, runAtUnixMs: untilUnixMs, reason };

@@ -107,6 +107,7 @@ function refuse(options: RunOptions, reason: string): RunResult {
     untilUnixMs: clock.nowUnixMs() + CONTINUE_RETRY_MS,
     waitsForSignal: false,
     remoteTasks: 0,
+    needsOtherCode: true,
     signalsSeen: signals?.received().at(-1)?.seq ?? 0,
     reason,
     uncommitted: [],

@@ -204,6 +204,8 @@ export type RunResult =
       readonly waitsForSignal: boolean;
       /** How many tasks run elsewhere. */
       readonly remoteTasks: number;
+      /** This code can't go on with the records that there are; other code may. Default: false. */
+      readonly needsOtherCode?: boolean | undefined;
       /** The number of the last signal that the run knew of; 0 for none. */
       readonly signalsSeen: number;
       readonly reason: string;
