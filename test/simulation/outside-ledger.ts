@@ -130,8 +130,9 @@ export class OutsideLedger {
     }
     const { job, claim } = caller;
     const earlier = job.claims.get(attempt - 1);
-    if (earlier && earlier.fence >= fence) {
-      this.#history.violate('G4', `job ${job.id}: fence ${fence} follows ${earlier.fence}`);
+    const before = earlier && earlier.fence + (job.spec?.remoteTask?.fenceBase ?? 0n);
+    if (before !== undefined && before >= fence) {
+      this.#history.violate('G4', `job ${job.id}: fence ${fence} follows ${before}`);
     }
     // A superseded attempt that has not noticed may have begun a try of which nobody knows; its fence tells.
     const isCurrent = job.status?.phase.kind === 'running' && job.status.attempt === attempt;
@@ -154,7 +155,8 @@ export class OutsideLedger {
         : [];
     for (const job of jobs) {
       const claim = job.claims.get(attempt);
-      if (claim?.fence === fence) return { job, claim };
+      const base = job.spec?.remoteTask?.fenceBase ?? 0n;
+      if (claim && claim.fence + base === fence) return { job, claim };
     }
     return undefined;
   }
@@ -192,7 +194,7 @@ export class OutsideLedger {
     }
   }
 
-  /** A success counts whatever became of the task job that had it, for the version of the flow that it was run by. */
+  /** A success counts whatever became of the task job that had it, and whatever version of the flow ran it. */
   #checkSiblings(
     job: WitnessedJob,
     { ctx, claimedAt, what }: { ctx: OutsideCall['ctx']; claimedAt: number; what: string },
@@ -200,7 +202,6 @@ export class OutsideLedger {
     for (const other of this.#witness.taskJobsOf(ctx.jobId)) {
       const known = other.atoms.get(ctx.task);
       if (other === job || other.isGone || known?.record.state !== 'success') continue;
-      if (other.spec?.remoteTask?.flowVersion !== job.spec?.remoteTask?.flowVersion) continue;
       if (other.spec?.remoteTask?.intention !== 'execute' || known.record.tries !== ctx.try)
         continue;
       if (known.commit < claimedAt)
