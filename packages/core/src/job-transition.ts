@@ -15,7 +15,7 @@
 //   J3. Only an attempt that was lost counts towards `lostAttempts`.
 //   J4. A waiting or suspended job has no running attempt, and becomes running by way of ready only.
 //   J5. `flowVersion` changes with a claim and with nothing else, so a job that becomes ready is in the
-//       lane of the version that it was claimed with last.
+//       lane of the version that it was claimed with last. A fork has its source's from the start.
 import { AssertionError, assert } from './assert.ts';
 import { shorten } from './failure.ts';
 import type {
