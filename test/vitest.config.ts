@@ -9,7 +9,7 @@ const root = new URL('..', import.meta.url).pathname;
 const timed = [
   'test/chaos/**/*.test.ts',
   'test/conformance/*-faults.test.ts',
-  'test/system/{distributed-build,g1-durable,g2-one-writer,g5-takeover,herd,storm}.test.ts',
+  'test/system/{g2-one-writer,g5-takeover,herd,storm}.test.ts',
   'test/weather/**/*.test.ts',
 ];
 

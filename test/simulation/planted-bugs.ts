@@ -51,12 +51,6 @@ export const PLANTED_BUGS: Readonly<Record<string, Tamper>> = {
     tellsOfEnds(commit) && commit.write.some(({ key }) => key.startsWith('inbox/'))
       ? { ...commit, write: commit.write.filter(isNote) }
       : commit,
-
-  /** A task job is posted without asking whether one was, for the same try. */
-  'task-key': (commit) =>
-    postsTaskJob(commit)
-      ? { ...commit, when: commit.when.filter(({ key }) => !key.startsWith('taskjobs/')) }
-      : commit,
 };
 
 export const NOTHING_PLANTED: Tamper = (commit) => commit;
@@ -97,10 +91,6 @@ function isFence(guard: Guard): boolean {
 
 function isReadyPut(write: Write): boolean {
   return write.kind === 'put' && write.key.startsWith('ready/');
-}
-
-function postsTaskJob(commit: Commit): boolean {
-  return commit.write.some((write) => write.kind === 'put' && write.key.startsWith('taskjobs/'));
 }
 
 function isNote(write: Write): boolean {

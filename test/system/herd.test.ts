@@ -17,13 +17,14 @@ const MEMBERS = 50;
 
 /**
  * Reads that one post may cost a member that gets nothing. It is woken by the post: which buckets its
- * lane has, the head of the one, who is in the fleet. After the pause in which the preferred member goes
- * first: the head, the buckets and the head again. And it is woken by the claim: those three once more.
+ * two lanes have (new jobs, and those of its version), the head of the one, who is in the fleet. After the
+ * pause in which the preferred member goes first: the head, the buckets and the head again. And it is woken
+ * by the claim: those four once more.
  */
-const READS_OF_A_LOSER = 9;
+const READS_OF_A_LOSER = 12;
 
-/** Of the one that claims: the first three, the job, and the three after its own claim has woken it. */
-const READS_OF_THE_WINNER = 7;
+/** Of the one that claims: the first four, the job, and the four after its own claim has woken it. */
+const READS_OF_THE_WINNER = 9;
 
 /** Longer than what members know of buckets and fleet is good for, shorter than they go without looking. */
 const IDLE_MS = 3000;
